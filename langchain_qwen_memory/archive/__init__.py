@@ -1,0 +1,41 @@
+"""Where finished turns live outside the state, and how they are found again."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_qwen_memory.archive.base import (
+        Archive,
+        ArchivedThread,
+        Hit,
+        Turn,
+        root_key,
+        searchable_text,
+        turn_key,
+    )
+    from langchain_qwen_memory.archive.memory import InMemoryArchive
+    from langchain_qwen_memory.archive.sqlite import SqliteArchive
+
+__all__ = [
+    "Archive",
+    "ArchivedThread",
+    "Hit",
+    "InMemoryArchive",
+    "SqliteArchive",
+    "Turn",
+    "root_key",
+    "searchable_text",
+    "turn_key",
+]
+
+_ELSEWHERE = {"InMemoryArchive": "memory", "SqliteArchive": "sqlite"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'base')}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,228 @@
+"""Reads and writes the rows of a SQLite archive, inside transactions that the caller opened."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from langchain_qwen_memory.archive import postings
+from langchain_qwen_memory.archive.base import Turn, orphan, root_key
+from langchain_qwen_memory.archive.stored import loads, unpack
+
+__all__ = [
+    "Place",
+    "append",
+    "erase_thread",
+    "erase_user",
+    "find",
+    "lineage",
+    "make_thread",
+    "newest",
+    "note",
+    "one",
+    "reach",
+    "to_turn",
+    "wanted",
+]
+
+Row = tuple[Any, ...]
+
+_TURNS = """
+SELECT t.key, t.parent, t.position, t.branch, t.at, t.tokens, t.body, h.name
+FROM qwen_memory_turns t JOIN qwen_memory_threads h ON h.id = t.thread
+"""
+_LINE = """
+WITH RECURSIVE line(branch, last, depth) AS (
+    {start} UNION ALL
+    SELECT b.parent, b.fork_position, depth + 1
+    FROM line JOIN qwen_memory_branches b ON b.id = line.branch WHERE b.parent IS NOT NULL)
+SELECT branch, last FROM line ORDER BY depth
+"""
+_OF_TURN = _LINE.format(
+    start="SELECT branch, position, 0 FROM qwen_memory_turns WHERE thread = ? AND key = ?"
+)
+_OF_THREAD = _LINE.format(
+    start="SELECT head_branch, head_position, 0 FROM qwen_memory_threads WHERE id = ? AND turns > 0"
+)
+_OF_USER = _LINE.format(
+    start="SELECT head_branch, head_position, 0 FROM qwen_memory_threads WHERE user = ? AND turns > 0"
+)
+_COUNT = """
+UPDATE qwen_memory_threads SET
+    turns = turns + 1, head = ?2, head_turn = ?3, head_branch = ?4, head_position = ?5,
+    first_at = min(coalesce(first_at, ?6), ?6), last_at = max(coalesce(last_at, ?6), ?6)
+WHERE id = ?1
+"""
+
+
+class Place(NamedTuple):
+    """A user's and a thread's numbers in this file; -1 for what is not in it, which no row has."""
+
+    user: int
+    thread: int
+    root: str
+    """Parent of the thread's first turn."""
+
+
+def find(db: sqlite3.Connection, user: str, thread: str | None) -> Place:
+    """Look a user and a thread up; neither is made."""
+    row = db.execute("SELECT id FROM qwen_memory_users WHERE name = ?", (user,)).fetchone()
+    if row is None or thread is None:
+        return Place(row[0] if row else -1, -1, "")
+    query = "SELECT id FROM qwen_memory_threads WHERE user = ? AND name = ?"
+    found = db.execute(query, (row[0], thread)).fetchone()
+    return Place(row[0], found[0] if found else -1, root_key(user, thread))
+
+
+def make_thread(db: sqlite3.Connection, user: str, thread: str) -> Place:
+    """Look a user and a thread up, and make what is not there."""
+    place = find(db, user, thread)
+    if place.user < 0:
+        db.execute("INSERT INTO qwen_memory_users (name) VALUES (?)", (user,))
+        place = find(db, user, thread)
+    if place.thread < 0:
+        db.execute(
+            "INSERT INTO qwen_memory_threads (user, name, turns) VALUES (?, ?, 0)", (place.user, thread)
+        )
+        place = find(db, user, thread)
+    return place
+
+
+def append(db: sqlite3.Connection, place: Place, turn: Turn, body: bytes, words: Counter[str]) -> bool:
+    """Add a turn unless it is there: its row, its words, and the thread's new head.
+
+    Raises:
+        ArchiveError: its parent is not there.
+    """
+    if _where(db, place, turn.key):
+        return False
+    branch, position = _grow(db, place, turn)
+    row = (place.thread, branch, position, turn.key, turn.parent, turn.at, turn.tokens, body)
+    number = db.execute(
+        "INSERT INTO qwen_memory_turns (thread, branch, position, key, parent, at, tokens, body) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        row,
+    ).lastrowid
+    assert number is not None
+    postings.add(db, place.user, (number, branch, position), words)
+    db.execute(_COUNT, (place.thread, turn.key, number, branch, position, turn.at))
+    return True
+
+
+def _where(db: sqlite3.Connection, place: Place, key: str) -> Row | None:
+    query = "SELECT branch, position FROM qwen_memory_turns WHERE thread = ? AND key = ?"
+    found: Row | None = db.execute(query, (place.thread, key)).fetchone()
+    return found
+
+
+def _grow(db: sqlite3.Connection, place: Place, turn: Turn) -> tuple[int, int]:
+    """A new turn's branch and position: behind its parent, on a new branch if another turn stands there."""
+    branch, position = None, -1
+    if turn.parent != place.root:
+        parent = _where(db, place, turn.parent)
+        if parent is None:
+            raise orphan(turn)
+        branch, position = parent
+        taken = "SELECT 1 FROM qwen_memory_turns WHERE branch = ? AND position = ?"
+        if not db.execute(taken, (branch, position + 1)).fetchone():
+            return branch, position + 1
+    fork = "INSERT INTO qwen_memory_branches (thread, parent, fork_position) VALUES (?, ?, ?)"
+    made = db.execute(fork, (place.thread, branch, position)).lastrowid
+    assert made is not None
+    return made, position + 1
+
+
+def lineage(db: sqlite3.Connection, place: Place, head: str | None) -> list[tuple[int, int]]:
+    """The path to a turn, or to the newest one, as (branch, last position on it), newest branch first."""
+    if head is None:
+        return db.execute(_OF_THREAD, (place.thread,)).fetchall()
+    return db.execute(_OF_TURN, (place.thread, head)).fetchall()
+
+
+def reach(db: sqlite3.Connection, place: Place) -> list[tuple[int, int]]:
+    """The paths to the newest turns of all threads of a user, as `lineage` tells them."""
+    return db.execute(_OF_USER, (place.user,)).fetchall()
+
+
+def one(db: sqlite3.Connection, place: Place, key: str) -> Row | None:
+    """The row of a turn, for `to_turn`."""
+    found: Row | None = db.execute(
+        f"{_TURNS} WHERE t.thread = ? AND t.key = ?", (place.thread, key)
+    ).fetchone()
+    return found
+
+
+def newest(
+    db: sqlite3.Connection, line: Sequence[tuple[int, int]], before: int | None, limit: int
+) -> list[Row]:
+    """The newest rows of a lineage below a position, newest first."""
+    rows: list[Row] = []
+    query = f"{_TURNS} WHERE t.branch = ? AND t.position <= ? ORDER BY t.position DESC LIMIT ?"
+    for branch, last in line:
+        if len(rows) < limit:
+            upto = last if before is None else min(last, before - 1)
+            rows += db.execute(query, (branch, upto, limit - len(rows))).fetchall()
+    return rows
+
+
+def wanted(
+    db: sqlite3.Connection, best: Iterable[tuple[int, float]], exclude: Collection[str], limit: int
+) -> list[tuple[Row, float]]:
+    """The rows of the best turns that are not excluded, with their scores."""
+    rows: list[tuple[Row, float]] = []
+    for number, score in best:
+        key = db.execute("SELECT key FROM qwen_memory_turns WHERE id = ?", (number,)).fetchone()[0]
+        if len(rows) < limit and key not in exclude:
+            rows.append((db.execute(f"{_TURNS} WHERE t.id = ?", (number,)).fetchone(), score))
+    return rows
+
+
+def to_turn(user: str, row: Row) -> Turn:
+    """A turn from its row."""
+    key, parent, position, branch, at, tokens, body, thread = row
+    messages, text = unpack(body)
+    return Turn(
+        key=key,
+        parent=parent,
+        messages=messages,
+        text=text,
+        at=at,
+        tokens=tokens,
+        position=position,
+        branch=str(branch),
+        user=user,
+        thread=thread,
+    )
+
+
+def note(db: sqlite3.Connection, place: Place, key: str) -> dict[str, Any] | None:
+    """The note under a key of a thread."""
+    query = "SELECT note FROM qwen_memory_notes WHERE thread = ? AND key = ?"
+    row = db.execute(query, (place.thread, key)).fetchone()
+    return dict(loads(row[0])) if row else None
+
+
+def erase_thread(db: sqlite3.Connection, place: Place) -> int:
+    """Erase a thread and every word of it; the number of its turns."""
+    turns = [
+        row[0] for row in db.execute("SELECT id FROM qwen_memory_turns WHERE thread = ?", (place.thread,))
+    ]
+    postings.drop(db, place.user, turns)
+    _erase(db, place.thread)
+    return len(turns)
+
+
+def erase_user(db: sqlite3.Connection, place: Place) -> int:
+    """Erase all of a user; the number of turns."""
+    threads = db.execute("SELECT id, turns FROM qwen_memory_threads WHERE user = ?", (place.user,)).fetchall()
+    for thread, _ in threads:
+        _erase(db, thread)
+    postings.drop_user(db, place.user)
+    db.execute("DELETE FROM qwen_memory_users WHERE id = ?", (place.user,))
+    return sum(turns for _, turns in threads)
+
+
+def _erase(db: sqlite3.Connection, thread: int) -> None:
+    for table in ("turns", "branches", "notes"):
+        db.execute(f"DELETE FROM qwen_memory_{table} WHERE thread = ?", (thread,))  # noqa: S608
+    db.execute("DELETE FROM qwen_memory_threads WHERE id = ?", (thread,))

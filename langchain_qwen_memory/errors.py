@@ -1,0 +1,28 @@
+"""The errors of this package's own; what the model service refuses is raised as LangChain's classes.
+
+QwenMemoryError
+├── MemoryOptionError (ValueError)     an option of a memory or a graph is not what it can be
+├── ArchiveError                       the archive cannot be read or written
+├── ThreadError (ValueError)           a call without the thread id or user id it needs
+└── ViewTooLargeError                  the newest question alone is more than the model takes in
+"""
+
+
+class QwenMemoryError(Exception):
+    """Base of all errors of this package."""
+
+
+class MemoryOptionError(QwenMemoryError, ValueError):
+    """An option of a memory or a graph is not what it can be."""
+
+
+class ArchiveError(QwenMemoryError):
+    """The archive cannot be read or written; what was to be written is still in the state."""
+
+
+class ThreadError(QwenMemoryError, ValueError):
+    """A call lacks the thread id or the user id that it needs."""
+
+
+class ViewTooLargeError(QwenMemoryError):
+    """The newest question alone is more than the model takes in; nothing was sent."""

@@ -1,0 +1,177 @@
+"""`create_chat_graph`: a chatbot with memory as one compiled LangGraph graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, SystemMessage
+from langchain_core.runnables import Runnable
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from typing_extensions import TypedDict
+
+from langchain_qwen_memory.archive.base import Archive
+from langchain_qwen_memory.errors import MemoryOptionError
+from langchain_qwen_memory.memory.base import Memory
+from langchain_qwen_memory.memory.window import WindowMemory
+from langchain_qwen_memory.nodes import wired_nodes
+from langchain_qwen_memory.state import MemoryState
+from langchain_qwen_memory.wiring import Wiring, as_memories
+
+
+@dataclass
+class ChatContext:
+    """What a run may bring along that is not stored in checkpoints."""
+
+    user_id: str | None = None
+    """Whose conversation it is: archive and recall never leave this user's turns."""
+
+
+class ChatInput(TypedDict):
+    """What a run takes in: messages, and nothing that could overwrite what memory keeps."""
+
+    messages: list[AnyMessage | str | tuple[str, str] | dict[str, Any]]
+    """The new user message, in any form LangChain knows."""
+
+
+class ChatOutput(TypedDict):
+    """What a run gives back."""
+
+    messages: list[AnyMessage]
+    """The live turns; the answer is the last message."""
+    record: dict[str, Any]
+    """What memory keeps; `record["report"]` says what it did in this turn."""
+
+
+def create_chat_graph(
+    model: Runnable[Any, Any],
+    *,
+    memory: Memory | Sequence[Memory] | None = None,
+    tools: Sequence[Any] = (),
+    system_prompt: str | SystemMessage | None = None,
+    archive: Archive | str | PathLike[str] | None = None,
+    checkpointer: Any = None,
+    store: Any = None,
+    context_schema: type[Any] = ChatContext,
+    state_schema: type[Any] = MemoryState,
+    max_input_tokens: int | None = None,
+    name: str = "chat",
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Make a chatbot that remembers: recall -> model <-> tools -> remember.
+
+    Args:
+        model: A chat model, or any runnable from messages to an answer (an existing prompt-and-model chain).
+        memory: One memory or several, which choose in that order. None, or recall alone: the newest 20 to 40 turns.
+        tools: Functions or tools that the model may call.
+        system_prompt: Stands first in every view.
+        archive: Where finished turns go: an `Archive`, or the path of a SQLite file, which may be the checkpointer's
+            own. None: turns stay in the state, and nothing is dropped.
+        checkpointer: Any LangGraph saver; `True` and None as in `StateGraph.compile`.
+        store: A LangGraph store for your own nodes and tools; memory does not use it.
+        context_schema: A class with a `user_id` of its own, where runs bring more along.
+        state_schema: A subclass of `MemoryState`, where your tools keep more in the state.
+        max_input_tokens: Tokens a prompt may have, where model and catalogue do not know: a self-hosted server's
+            setting, or a limit of your own.
+        name: Name of the graph in traces.
+
+    Returns:
+        A compiled graph. Its input is `{"messages": "..."}`; each run needs a `thread_id` where there is a
+        checkpointer or an archive, and a `user_id` in its context where turns are to be kept apart by user.
+
+    Raises:
+        MemoryOptionError: A memory that cannot work as wired, with the fix to type.
+
+    Example:
+        ```python
+        graph = create_chat_graph(
+            ChatQwen(model="qwen-plus"), memory=WindowMemory(), archive="chat.db", checkpointer=saver
+        )
+        config = {"configurable": {"thread_id": "t1"}}
+        graph.invoke({"messages": "我对花生过敏"}, config, context={"user_id": "alice"})
+        ```
+    """
+    wiring = Wiring(
+        model=_bound(model, tools),
+        memories=_with_window(as_memories(memory)),
+        archive=open_archive(archive),
+        system_prompt=system_prompt,
+        tools=tuple(tools),
+        max_input_tokens=max_input_tokens,
+    )
+    graph = _chat_graph(wiring, state_schema, context_schema)
+    return graph.compile(checkpointer=checkpointer, store=store, name=name)
+
+
+def _chat_graph(
+    wiring: Wiring, state_schema: type[Any], context_schema: type[Any]
+) -> StateGraph[Any, Any, Any]:
+    recall, model, remember = wired_nodes(wiring)
+    plain = state_schema is MemoryState
+    graph: StateGraph[Any, Any, Any] = StateGraph(
+        state_schema,
+        context_schema=context_schema,
+        input_schema=ChatInput if plain else state_schema,
+        output_schema=ChatOutput if plain else state_schema,
+    )
+    graph.add_node("recall", recall)
+    graph.add_node("model", model)
+    graph.add_node("remember", remember)
+    graph.add_edge(START, "recall")
+    graph.add_edge("recall", "model")
+    graph.add_edge("remember", END)
+    if not wiring.tools:
+        graph.add_edge("model", "remember")
+        return graph
+    from langgraph.prebuilt import ToolNode
+
+    graph.add_node("tools", ToolNode(list(wiring.tools)))
+    graph.add_conditional_edges("model", _next_step, ["tools", "remember"])
+    graph.add_edge("tools", "model")
+    return graph
+
+
+def _next_step(state: MemoryState) -> str:
+    last = state["messages"][-1]
+    return "tools" if isinstance(last, AIMessage) and last.tool_calls else "remember"
+
+
+def _bound(model: Runnable[Any, Any], tools: Sequence[Any]) -> Runnable[Any, Any]:
+    if not isinstance(model, Runnable):
+        raise MemoryOptionError(
+            f'model={model!r} is no chat model; write create_chat_graph(ChatQwen(model="qwen-plus"), ...).'
+        )
+    if not tools:
+        return model
+    if not hasattr(model, "bind_tools"):
+        raise MemoryOptionError(
+            f"{type(model).__name__} cannot bind tools. Bind them to the chat model inside it, "
+            "and leave tools=... out; or give the chat model itself."
+        )
+    return model.bind_tools(tools)  # type: ignore[no-any-return]
+
+
+def _with_window(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
+    """Where no memory lets turns leave, a window does: a thread has no end, a prompt has."""
+    return memories if any(memory.moves_edge for memory in memories) else (WindowMemory(), *memories)
+
+
+def open_archive(archive: Archive | str | PathLike[str] | None) -> Archive | None:
+    """Open an archive by its path, or give back the one that is open.
+
+    Raises:
+        MemoryOptionError: A URL of a database that is not supported.
+    """
+    if archive is None or isinstance(archive, Archive):
+        return archive
+    path = str(archive)
+    if "://" in path:
+        raise MemoryOptionError(
+            f'archive={path.split("@")[-1]!r}: this version opens SQLite files, as in archive="chat.db", '
+            "and takes Archive objects of your own."
+        )
+    from langchain_qwen_memory.archive.sqlite import SqliteArchive
+
+    return SqliteArchive(path)

@@ -1,0 +1,137 @@
+"""Which turns a fold takes: decided from the edge onwards, so that turns added later do not change the answer.
+
+A fold that is due is planned as it would have been when the trigger was first crossed. The same turns are then
+chosen, and the same note is found, whether it is made at once, prepared while nobody waits, or resumed after a crash
+with a turn or two more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from langchain_core.messages import AIMessage
+
+from langchain_qwen_memory.memory.base import Limits
+from langchain_qwen_memory.memory.turns import LiveTurn
+from langchain_qwen_memory.memory.window import Size, newest_within
+
+CEILING = 0.7
+"""Share of what the model takes in that is never passed before a fold is due."""
+_FLOOR = 0.7
+"""Where system text and tools fill most of the input, this part of a fraction is taken of what they leave."""
+_KEEP_AT_MOST = 0.75
+"""Of the trigger's tokens, so that a fold is a leap whatever `keep` says: an edge that slides empties the cache."""
+_BACKLOG = 2
+"""Past so many triggers (a thread imported whole) turns are folded in large pieces."""
+_PIECE = 4
+"""Triggers in a large piece: few calls for thousands of messages, yet little enough for a summary to be faithful."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What the oldest so many turns since the edge amount to."""
+
+    turns: int
+    """How many."""
+    tokens: int
+    """What they cost in a prompt."""
+    calls: int
+    """Answers of the model in them."""
+    kept: int
+    """Tokens of those of them that a fold would keep."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """When a fold is due and what it leaves; `inf` where a bound does not hold."""
+
+    turns: float
+    """More turns than this are due."""
+    tokens: Callable[[Grown], float]
+    """More tokens than this, the summary's among them, are due."""
+    keep_turns: float
+    """Turns that are left at most."""
+    keep_tokens: float
+    """Tokens that are left at most, those of the summary among them."""
+    reserve: int
+    """Tokens set aside for the summary beside the turns that are left."""
+    takes: int
+    """Tokens of turns that the summariser takes in at once, the old summary not counted."""
+
+    def due(self, grown: Grown, summary: int, mark: float = 1.0) -> bool:
+        """Whether turns and summary are past `mark` times the trigger."""
+        return grown.turns > mark * self.turns or grown.tokens + summary > mark * self.tokens(grown)
+
+    def kept_from(self, turns: Sequence[LiveTurn], limits: Limits, tokens: float | None = None) -> int:
+        """Position of the first turn that a fold leaves; the last one is always left."""
+        most = self.keep_tokens if tokens is None else min(tokens, self.keep_tokens)
+        sizes: list[Size] = [("turns", self.keep_turns), ("tokens", most)]
+        besides = min(self.reserve, int(most) // 2) if most < float("inf") else 0
+        return max(newest_within(tuple(turns), size, limits, besides=besides) for size in sizes)
+
+    def end(
+        self, turns: Sequence[LiveTurn], *, summary: int, limits: Limits, mark: float = 1.0, wide: bool = False
+    ) -> int:
+        """Where the next fold ends: the position of the first turn that it leaves.
+
+        Args:
+            turns: The live turns since the edge; at least one.
+            summary: Tokens of the summary that stands.
+            limits: The room of a view.
+            mark: Share of the trigger from which a fold is due.
+            wide: Take all that `keep` does not leave, though less was due: a smaller fold has not shrunk the view.
+
+        Returns:
+            The position of the first of `turns` where nothing is due.
+        """
+        grown = measured(turns, self.keep_turns, self.keep_tokens)
+        if not self.due(grown[-1], summary, mark):
+            return turns[0].position
+        if wide or self.due(grown[-1], summary, _BACKLOG):
+            return self.piece(turns, self.kept_from(turns, limits), summary)
+        for past in grown:
+            if self.due(past, summary, mark):
+                end = self.kept_from(turns[: past.turns], limits)
+                if end > turns[0].position:
+                    return self.piece(turns, end, summary)
+        return turns[0].position
+
+    def piece(self, turns: Sequence[LiveTurn], end: int, summary: int) -> int:
+        """The end brought forward to what one call may be given; a turn at least, if there is one to fold."""
+        first = turns[0].position
+        foldable = turns[: max(0, end - first)]
+        whole = Grown(len(foldable), sum(turn.tokens for turn in foldable), 0, 0)
+        most = min(self.takes - summary, _PIECE * self.tokens(whole))
+        taken = sum(total <= most for total in accumulate(turn.tokens for turn in foldable))
+        return first + min(len(foldable), max(1, min(taken, int(min(_PIECE * self.turns, len(foldable))))))
+
+
+def measured(turns: Sequence[LiveTurn], keep_turns: float, keep_tokens: float) -> list[Grown]:
+    """What the first turn, the first two, ... all turns amount to."""
+    tokens = [0, *accumulate(turn.tokens for turn in turns)]
+    calls = accumulate(sum(isinstance(message, AIMessage) for message in turn.messages) for turn in turns)
+    return [
+        Grown(
+            turns=number,
+            tokens=tokens[number],
+            calls=called,
+            kept=int(min(keep_tokens, tokens[number] - tokens[max(0, number - int(min(keep_turns, number)))])),
+        )
+        for number, called in enumerate(calls, start=1)
+    ]
+
+
+def tokens_in(fraction: float, limits: Limits) -> float:
+    """What a fraction of the input leaves for summary and turns; never nothing, however long the system text."""
+    return max(fraction * limits.input - limits.overhead, fraction * _FLOOR * limits.history, 1.0)
+
+
+def keeping(size: Size, limits: Limits, most: float) -> tuple[float, float]:
+    """What `keep` leaves: (turns, tokens), within three quarters of `most` tokens."""
+    kind, number = size
+    if kind == "turns":
+        return number, _KEEP_AT_MOST * most
+    tokens = number if kind == "tokens" else tokens_in(number, limits)
+    return float("inf"), min(tokens, _KEEP_AT_MOST * most)

@@ -1,0 +1,280 @@
+"""What a Qwen service refuses, as LangChain's and OpenAI's error classes at once, with what to do about it.
+
+QwenAuthenticationError     401: key missing, wrong, or of another region
+QwenPermissionDeniedError   403: model not bought, free quota used up, workspace closed
+QwenArrearsError            the account is in arrears
+QwenModelNotFoundError      no such model here
+QwenRateLimitError          429: too many requests or tokens a minute
+QwenContextOverflowError    the prompt is longer than the model takes in
+QwenContentInspectionError  the service's inspection objected to the prompt or the answer
+QwenInvalidRequestError     any other 400
+QwenServerError             5xx
+QwenTimeoutError            no answer in time
+QwenConnectionError         not reached, or broken off in the middle
+QwenResponseError           answered with something that is no answer: HTML, no choices
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import openai
+from langchain_core.exceptions import (
+    ContextOverflowError,
+    ModelAPIError,
+    ModelAuthenticationError,
+    ModelConnectionError,
+    ModelInvalidRequestError,
+    ModelNotFoundError,
+    ModelPermissionDeniedError,
+    ModelRateLimitError,
+    ModelTimeoutError,
+)
+
+from langchain_qwen_memory.endpoints import other_regions
+
+__all__ = [
+    "QwenArrearsError",
+    "QwenAuthenticationError",
+    "QwenConnectionError",
+    "QwenContentInspectionError",
+    "QwenContextOverflowError",
+    "QwenInvalidRequestError",
+    "QwenModelNotFoundError",
+    "QwenPermissionDeniedError",
+    "QwenRateLimitError",
+    "QwenResponseError",
+    "QwenServerError",
+    "QwenTimeoutError",
+    "service_errors",
+]
+
+
+class QwenAuthenticationError(openai.AuthenticationError, ModelAuthenticationError):
+    """The key is missing, wrong, or belongs to another region."""
+
+
+class QwenPermissionDeniedError(openai.PermissionDeniedError, ModelPermissionDeniedError):
+    """The key may not use this model or workspace."""
+
+
+class QwenArrearsError(openai.APIStatusError, ModelPermissionDeniedError):
+    """The account is in arrears; the service says so with status 400."""
+
+
+class QwenModelNotFoundError(openai.NotFoundError, ModelNotFoundError):
+    """There is no such model at this endpoint."""
+
+
+class QwenRateLimitError(openai.RateLimitError, ModelRateLimitError):
+    """Too many requests or tokens in a minute, or too sudden a rise."""
+
+
+class QwenContextOverflowError(openai.BadRequestError, ContextOverflowError):
+    """The prompt is longer than the model takes in."""
+
+
+class QwenContentInspectionError(openai.BadRequestError, ModelInvalidRequestError):
+    """The service's inspection objected to the prompt or to the answer."""
+
+
+class QwenInvalidRequestError(openai.BadRequestError, ModelInvalidRequestError):
+    """The request cannot be met as it is."""
+
+
+class QwenServerError(openai.InternalServerError, ModelAPIError):
+    """The service failed; trying again may help."""
+
+
+class QwenTimeoutError(openai.APITimeoutError, ModelTimeoutError):
+    """No answer, or no further piece of it, in time."""
+
+
+class QwenConnectionError(openai.APIConnectionError, ModelConnectionError):
+    """The service was not reached, or the connection broke off in the middle of an answer."""
+
+
+class QwenResponseError(openai.APIError, ModelAPIError):
+    """The server answered with something that is no answer of a chat model."""
+
+
+_OVERFLOW = re.compile(
+    r"Range of input length should be|maximum context length|context length (?:is|of) only|context_length_exceeded"
+    r"|exceeds? the (?:available )?context (?:size|window|length)|input (?:is|prompt) too long|prompt is too long"
+    r"|(?:total|input) tokens? .*exceed|longer than the model's context length",
+    re.IGNORECASE,
+)
+"""What DashScope, vLLM, SGLang, llama.cpp and Ollama say of a prompt that is too long."""
+
+_CODES: dict[str, type[openai.APIStatusError]] = {
+    "invalidapikey": QwenAuthenticationError,
+    "arrearage": QwenArrearsError,
+    "datainspectionfailed": QwenContentInspectionError,
+    "customroleblocked": QwenContentInspectionError,
+    "modelnotfound": QwenModelNotFoundError,
+    "model.notexist": QwenModelNotFoundError,
+    "accessdenied": QwenPermissionDeniedError,
+    "accessdenied.unpurchased": QwenPermissionDeniedError,
+    "allocationquota.freetieronly": QwenPermissionDeniedError,
+    "throttling": QwenRateLimitError,
+    "limitrequests": QwenRateLimitError,
+    "limitburstrate": QwenRateLimitError,
+    "internalerror": QwenServerError,
+    "serviceunavailable": QwenServerError,
+}
+"""The service's codes, of both its protocols, in small letters without underscores."""
+
+_STATUSES: dict[int, type[openai.APIStatusError]] = {
+    401: QwenAuthenticationError,
+    403: QwenPermissionDeniedError,
+    404: QwenModelNotFoundError,
+    429: QwenRateLimitError,
+}
+
+
+@contextmanager
+def service_errors(url: str, *, secrets: Sequence[str] = ()) -> Iterator[None]:
+    """Raises what happens inside as this module's classes.
+
+    Args:
+        url: The base URL that is called; named in the error.
+        secrets: Texts that must not stand in an error, though a server may repeat them: the key.
+    """
+    try:
+        yield
+    except openai.APIError as error:
+        # Not "from error": its text and traceback repeat the server's words, in which a key may stand.
+        raise _translated(error, url, secrets) from None
+    except json.JSONDecodeError as error:
+        raise _broken_json(error, url) from error
+
+
+def _translated(error: openai.APIError, url: str, secrets: Sequence[str]) -> openai.APIError:
+    if isinstance(error, QwenResponseError | QwenConnectionError):
+        return error
+    if isinstance(error, openai.APITimeoutError):
+        timeout = QwenTimeoutError(request=error.request)
+        timeout.message = (
+            f"No answer in time from {url}. Raise timeout=..., or stream: then it holds for each piece."
+        )
+        timeout.args = (timeout.message,)
+        return timeout
+    if isinstance(error, openai.APIConnectionError):
+        reason = f": {error.__cause__}" if error.__cause__ else ""
+        return QwenConnectionError(message=f"{error.message} {url}{reason}", request=error.request)
+    message, code, request_id = _said(error)
+    kind = _kind(error, message, code)
+    text = _hidden(_text(kind, message, code, request_id, url), secrets)
+    if not issubclass(kind, openai.APIStatusError):
+        return kind(message=text, request=error.request, body=error.body)
+    response = getattr(error, "response", None)
+    if response is None:  # told in the midst of a stream that had begun with 200
+        response = _answer_to(error)
+    return kind(message=text, response=response, body=error.body)
+
+
+def _said(error: openai.APIError) -> tuple[str, str, str]:
+    """Returns message, code and request id, from whichever of the service's forms they came in."""
+    response = getattr(error, "response", None)
+    body = error.body if isinstance(error.body, dict) else _framed(str(error.body or ""))
+    whole = _whole(response) or body
+    inner = body.get("error") if isinstance(body.get("error"), dict) else body
+    message = inner.get("message") or _preview(str(error.body or "")) or error.message
+    request_id = whole.get("request_id") or body.get("request_id") or getattr(error, "request_id", None) or ""
+    return str(message), str(inner.get("code") or inner.get("type") or ""), str(request_id)
+
+
+def _whole(response: Any) -> dict[str, Any]:
+    """The response's JSON: OpenAI's SDK keeps only what is under "error", and the request id stands beside that."""
+    try:
+        body = response.json() if response is not None else None
+    except (ValueError, RuntimeError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _framed(text: str) -> dict[str, Any]:
+    """Reads an error that is framed as an event though its content type says JSON, as gateways have sent it."""
+    for line in text.splitlines():
+        name, _, data = line.partition(":")
+        if name == "data" and data.lstrip().startswith("{"):
+            try:
+                body = json.loads(data)
+            except json.JSONDecodeError:
+                return {}
+            return body if isinstance(body, dict) else {}
+    return {}
+
+
+def _kind(error: openai.APIError, message: str, code: str) -> type[openai.APIError]:
+    if _OVERFLOW.search(message):
+        return QwenContextOverflowError
+    if "good standing" in message:
+        return QwenArrearsError
+    if "Model not exist" in message:
+        return QwenModelNotFoundError
+    status = getattr(error, "status_code", None)
+    plain = code.lower().replace("_", "")
+    if plain == "insufficientquota":
+        return QwenPermissionDeniedError if status == 403 else QwenRateLimitError  # noqa: PLR2004
+    for known in (plain, plain.partition(".")[0]):
+        if known in _CODES:
+            return _CODES[known]
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if status is None:
+        return QwenInvalidRequestError if "invalid" in plain else QwenResponseError
+    return QwenServerError if status >= 500 else QwenInvalidRequestError  # noqa: PLR2004
+
+
+def _text(kind: type[Exception], message: str, code: str, request_id: str, url: str) -> str:
+    marks = ", ".join(
+        f"{name} {value}" for name, value in (("code", code), ("request id", request_id)) if value
+    )
+    told = message.strip().rstrip(".") + (f" ({marks})." if marks else ".")
+    advice = _ADVICE.get(kind, "").format(url=url, others=_others(url))
+    return f"{told} {advice}".strip()
+
+
+_ADVICE: dict[type[Exception], str] = {
+    QwenAuthenticationError: (
+        "Tried {url} with the key of api_key or DASHSCOPE_API_KEY. A key is valid in its own region only; "
+        "if yours is of another, give region=... or base_url=... (DASHSCOPE_API_BASE): {others}."
+    ),
+    QwenArrearsError: "Settle the account's balance in the console; it is not the request's fault.",
+    QwenModelNotFoundError: "Looked for it at {url}; check model=..., and whether that region serves it.",
+    QwenRateLimitError: "Limits count per account and model and recover within a minute; wait, or raise max_retries.",
+    QwenContextOverflowError: "Send less: fewer turns or shorter tool results.",
+    QwenContentInspectionError: "Inspection cannot be switched off; the text itself must change.",
+}
+
+
+def _others(url: str) -> str:
+    return ", ".join(f"{region} {other}" for region, other in other_regions(url).items())
+
+
+def _hidden(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+def _answer_to(error: openai.APIError) -> Any:
+    """Makes the response that a status error must hold, for an error told in the midst of a stream."""
+    import httpx
+
+    return httpx.Response(200, request=httpx.Request(error.request.method, str(error.request.url)))
+
+
+def _broken_json(error: json.JSONDecodeError, url: str) -> QwenResponseError:
+    import httpx
+
+    text = f"The answer of {url} is not JSON: {_preview(error.doc)}"
+    return QwenResponseError(message=text, request=httpx.Request("POST", url), body=None)
+
+
+def _preview(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()[:200]

@@ -1,0 +1,89 @@
+"""What memory has to know of a chat model: its name, its limits, its tools; asked of the object, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
+
+from langchain_qwen_memory.catalogue import model_info
+from langchain_qwen_memory.memory.turns import Counter
+
+ANSWER_ROOM = 2_048
+"""Tokens set aside for the answer where the model has no `max_tokens`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFacts:
+    """A model as memory sees it."""
+
+    name: str
+    """Its name at the provider; empty for a runnable that is no chat model."""
+    max_input: int
+    """Tokens of a prompt at most, the room for the answer set aside."""
+    count: Counter
+    """Tokens of one message."""
+    region: str
+    """Whose prices hold."""
+    keeps_thinking: bool
+    """Whether it wants the reasoning of earlier turns back."""
+
+    def tool_tokens(self, tools: Sequence[Any]) -> int:
+        """What a prompt costs before its first message: tool schemas and the header of the answer."""
+        from langchain_qwen_memory.tokens import count_tokens
+
+        return count_tokens([], model=self.name, tools=tools)
+
+
+def chat_model_in(runnable: Any) -> BaseChatModel | None:
+    """The chat model inside a runnable: itself, bound, or a step of a chain; None if there is none."""
+    if isinstance(runnable, BaseChatModel):
+        return runnable
+    if isinstance(runnable, RunnableBinding):
+        return chat_model_in(runnable.bound)
+    if isinstance(runnable, RunnableSequence):
+        found = (chat_model_in(step) for step in reversed(runnable.steps))
+        return next((model for model in found if model is not None), None)
+    return None
+
+
+def model_facts(runnable: Runnable[Any, Any], *, max_input_tokens: int | None = None) -> ModelFacts:
+    """Ask a model for what memory needs.
+
+    Args:
+        runnable: A chat model, alone, bound or in a chain.
+        max_input_tokens: The limit, where the user knows better.
+
+    Returns:
+        The model's own `profile` counts first, then the catalogue; an unknown model gets the catalogue's defaults.
+    """
+    model = chat_model_in(runnable)
+    name = str(getattr(model, "model_name", None) or getattr(model, "model", None) or "")
+    return ModelFacts(
+        name=name,
+        max_input=max_input_tokens or _max_input(model, name),
+        count=partial(_count, name),
+        region=str(getattr(model, "region", None) or "beijing"),
+        keeps_thinking=bool(getattr(model, "sends_thinking_back", False)),
+    )
+
+
+def _count(name: str, message: BaseMessage) -> int:
+    from langchain_qwen_memory.tokens import count_message
+
+    return count_message(message, model=name)
+
+
+def _max_input(model: BaseChatModel | None, name: str) -> int:
+    info = model_info(name)
+    answer = getattr(model, "max_tokens", None) or min(info.max_output, ANSWER_ROOM)
+    profile = getattr(model, "profile", None) or {}
+    declared = profile.get("max_input_tokens")
+    if declared and not info.known:
+        return int(max(declared - answer, declared // 2))
+    return int(max(min(info.max_input, info.context - answer), info.context // 2))

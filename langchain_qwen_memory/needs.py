@@ -1,0 +1,127 @@
+"""Brings what memories need: a hidden call of a model, a search in the archive, a note. Sync and async."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
+from langchain_core.runnables.config import merge_configs
+from langgraph.constants import TAG_NOSTREAM
+
+from langchain_qwen_memory.archive.base import Archive, Hit
+from langchain_qwen_memory.errors import ThreadError
+from langchain_qwen_memory.memory.base import Answer, Ask, FindNote, Need, PutNote, Search
+from langchain_qwen_memory.memory.text import said
+from langchain_qwen_memory.model_facts import chat_model_in
+from langchain_qwen_memory.wiring import Owner
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Means:
+    """Meets the needs of one run of one thread."""
+
+    owner: Owner
+    """Whose turns may be found."""
+    head: str
+    """The lineage that is searched in this thread."""
+    model: Runnable[Any, Any]
+    """The chat's own model."""
+    archive: Archive | None
+    """None: nothing is found, nothing is kept."""
+    config: RunnableConfig
+    """The run's config: tracing goes on under it."""
+
+    def meet(self, need: Need) -> Any:
+        """Bring what a need asks for."""
+        if isinstance(need, Ask):
+            model, options = quiet(need.model or self.model, need.max_tokens)
+            return _answer(model.invoke(list(need.messages), self._hidden(), **options))
+        if self.archive is None:
+            return _nothing(need)
+        user, thread = self.owner.user, self.owner.thread
+        match need:
+            case Search():
+                return self.archive.search(need.query, **self._search(need))
+            case FindNote():
+                return self.archive.get_note(user, thread, need.key)
+            case PutNote():
+                return self.archive.put_note(user, thread, need.key, dict(need.note))
+
+    async def ameet(self, need: Need) -> Any:
+        """`meet`, without blocking."""
+        if isinstance(need, Ask):
+            model, options = quiet(need.model or self.model, need.max_tokens)
+            return _answer(await model.ainvoke(list(need.messages), self._hidden(), **options))
+        if self.archive is None:
+            return _nothing(need)
+        user, thread = self.owner.user, self.owner.thread
+        match need:
+            case Search():
+                return await self.archive.asearch(need.query, **self._search(need))
+            case FindNote():
+                return await self.archive.aget_note(user, thread, need.key)
+            case PutNote():
+                return await self.archive.aput_note(user, thread, need.key, dict(need.note))
+
+    def _search(self, need: Search) -> dict[str, Any]:
+        if need.scope == "user" and not self.owner.user:
+            raise ThreadError(
+                'Recall over all threads of a user needs to know which: graph.invoke(..., context={"user_id": ...}).'
+            )
+        return {
+            "user": self.owner.user,
+            "thread": self.owner.thread if need.scope == "thread" else None,
+            "head": self.head,
+            "limit": need.limit,
+            "exclude": need.exclude,
+        }
+
+    def _hidden(self) -> RunnableConfig:
+        """The user's stream never shows what a memory asks for."""
+        return merge_configs(self.config, {"tags": [TAG_NOSTREAM], "run_name": "memory"})
+
+
+def _nothing(need: Need) -> list[Hit] | Mapping[str, Any] | None:
+    if isinstance(need, Search):
+        return []
+    return need.note if isinstance(need, PutNote) else None
+
+
+def quiet(model: Runnable[Any, Any], max_tokens: int) -> tuple[Runnable[Any, Any], dict[str, Any]]:
+    """How a model is asked for a summary: a short answer, no thinking, no tools.
+
+    A model that knows `enable_thinking` keeps its bound tools, which belong to the prefix that the provider has
+    cached, and is told not to call them. Any other is asked as it was before tools were bound.
+    """
+    chat = chat_model_in(model)
+    if chat is None:
+        return model, {}
+    if "enable_thinking" not in type(chat).model_fields:
+        return chat, _short(chat, max_tokens)
+    options = {"max_tokens": max_tokens, "enable_thinking": False}
+    if isinstance(model, RunnableBinding) and model.kwargs.get("tools"):
+        return model, {**options, "tool_choice": "none"}
+    return chat, options
+
+
+def _short(chat: BaseChatModel, max_tokens: int) -> dict[str, Any]:
+    return {"max_tokens": max_tokens} if "max_tokens" in type(chat).model_fields else {}
+
+
+def _answer(message: Any) -> Answer:
+    if not isinstance(message, BaseMessage):
+        return Answer(text=str(message))
+    usage = message.usage_metadata if isinstance(message, AIMessage) else None
+    if not usage:
+        return Answer(text=said(message))
+    cached = (usage.get("input_token_details") or {}).get("cache_read", 0)
+    numbers = {
+        "input_tokens": usage["input_tokens"],
+        "output_tokens": usage["output_tokens"],
+        "cached_tokens": cached or 0,
+    }
+    return Answer(text=said(message), usage=numbers)

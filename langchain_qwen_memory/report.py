@@ -1,0 +1,138 @@
+"""What memory did in a turn, in numbers: for the record, the custom stream and people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from langchain_qwen_memory.memory.base import Selection
+from langchain_qwen_memory.state import Report
+from langchain_qwen_memory.wiring import Thread, Wiring
+
+
+def now() -> float:
+    """Unix seconds."""
+    return time.time()
+
+
+def make_report(
+    wiring: Wiring, thread: Thread, chosen: Mapping[str, Any], selection: Selection, error: str | None
+) -> tuple[Report, dict[str, Any]]:
+    """The report of a finished turn, and what the next one compares its prefix with.
+
+    Args:
+        wiring: The graph's parts.
+        thread: The state as `remember` found it.
+        chosen: What was selected before the model; empty if the run was resumed after it.
+        selection: What memories chose after the answer.
+        error: The archive's failure.
+    """
+    newest = thread.turns[-1]
+    view = chosen.get("view") or {}
+    numbers = {**(chosen.get("numbers") or {})}
+    for name, number in selection.numbers.items():
+        numbers[name] = numbers.get(name, 0) + number
+    report: Report = {
+        "turn": newest.position,
+        "at": round(now(), 3),
+        "kept": view.get("kept", 0),
+        "folded": int(numbers.get("folded", 0)),
+        "recalled": [
+            _trace(quote) for quote in chosen.get("quotes", ()) if quote["key"] in view.get("recalled", ())
+        ],
+        "view_tokens": view.get("tokens", 0),
+        "limit": view.get("limit", wiring.facts.max_input),
+        "system_tokens": view.get("system", 0),
+        "summary_tokens": view.get("summary", 0),
+        "recalled_tokens": view.get("recalled_tokens", 0),
+        "transcript_tokens": thread.record.get("archived_tokens", 0)
+        + sum(turn.tokens for turn in thread.turns),
+        "summary_input_tokens": int(numbers.get("summary_input_tokens", 0)),
+        "summary_output_tokens": int(numbers.get("summary_output_tokens", 0)),
+        "errors": [*chosen.get("errors", ()), *selection.errors, *([error] if error else ())],
+        **_usage(newest.messages),
+    }
+    if numbers.get("facts"):
+        report["facts_kept"] = round(numbers.get("facts_kept", 0) / numbers["facts"], 4)
+    stable = _stable(wiring, thread, chosen)
+    prefix = _prefix_kept(thread, stable)
+    if prefix is not None:
+        report["prefix_kept"] = prefix
+    _add_savings(wiring, report)
+    return report, stable
+
+
+def _trace(quote: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: quote[name] for name in ("key", "position", "score")}
+
+
+def _usage(messages: tuple[Any, ...]) -> Any:
+    """Tokens of the turn's calls as the provider counted them."""
+    total = {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0}
+    for message in messages:
+        usage = message.usage_metadata if isinstance(message, AIMessage) else None
+        if usage:
+            total["input_tokens"] += usage["input_tokens"]
+            total["output_tokens"] += usage["output_tokens"]
+            total["cached_tokens"] += (usage.get("input_token_details") or {}).get("cache_read", 0) or 0
+    return total
+
+
+def _stable(wiring: Wiring, thread: Thread, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What this view began with, and how many of its tokens the next one begins with while nothing moves."""
+    view = chosen.get("view") or {}
+    last, tokens = thread.turns[-1], view.get("tokens", 0)
+    first = thread.turns[-view["kept"]] if 0 < view.get("kept", 0) <= len(thread.turns) else last
+    again = tokens
+    if view.get(
+        "recalled"
+    ):  # the next view shows that question without its records: the prefix ends before it
+        again -= view["recalled_tokens"] + sum(map(wiring.facts.count, last.messages[:-1]))
+    return {
+        "system": _digest(str([message.content for message in thread.system])),
+        "summary": _digest(str(chosen.get("summary", ""))),
+        "first": first.position,
+        "tokens": [view.get("system", 0), view.get("summary", 0), max(0, again), tokens],
+    }
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
+
+
+def _prefix_kept(thread: Thread, stable: Mapping[str, Any]) -> float | None:
+    before = thread.record.get("stable")
+    if not before or not before["tokens"][-1]:
+        return None
+    system, summary, again, whole = before["tokens"]
+    if before["system"] != stable["system"]:
+        kept = 0
+    elif before["summary"] != stable["summary"]:
+        kept = system
+    elif before["first"] != stable["first"]:
+        kept = system + summary
+    else:
+        kept = again
+    return round(min(1.0, kept / whole), 4)
+
+
+def _add_savings(wiring: Wiring, report: Report) -> None:
+    """Money saved against sending the whole transcript, at the cached share that this turn's calls had."""
+    from langchain_qwen_memory.catalogue import price
+
+    sent = report["view_tokens"]
+    whole = report["system_tokens"] + report["transcript_tokens"]
+    tier = price(wiring.facts.name, region=wiring.facts.region, input_tokens=sent)
+    full = price(wiring.facts.name, region=wiring.facts.region, input_tokens=whole)
+    if tier is None or full is None or not report["input_tokens"]:
+        return
+    cached = report["cached_tokens"] / report["input_tokens"]
+    would = whole * ((1 - cached) * full.input + cached * full.cache_hit)
+    paid = sent * ((1 - cached) * tier.input + cached * tier.cache_hit)
+    paid += report["summary_input_tokens"] * tier.input + report["summary_output_tokens"] * tier.output
+    report["saved"] = round((would - paid) / 1e6, 8)
+    report["currency"] = tier.currency

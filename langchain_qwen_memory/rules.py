@@ -1,0 +1,131 @@
+"""Decides for each call whether the model thinks, and what gives way where thinking and the request forbid each other."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_qwen_memory.catalogue import ModelInfo
+from langchain_qwen_memory.endpoints import ServerKind
+from langchain_qwen_memory.structured import (
+    is_forced,
+    schema_instruction,
+    wire_response_format,
+    wire_tool_choice,
+)
+
+__all__ = ["Plan", "settle"]
+
+_OPENING_TEMPLATES = frozenset({"qwen3-thinking", "qwen3.5", "qwen3.8"})
+"""Chat templates that write `<think>` themselves, so that the answer begins inside thinking."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What was decided beside the parameters that were changed."""
+
+    thinks: bool
+    """The model will think before it answers."""
+    must_stream: bool
+    """The service answers this call as a stream only."""
+    opens: bool
+    """The answer may begin inside thinking."""
+    told_off: bool
+    """Thinking is switched off in the request."""
+    instruction: str
+    """A sentence for the system message; empty: none."""
+    needs_json_word: bool
+    """The word JSON must stand in the messages."""
+
+
+def settle(
+    info: ModelInfo,
+    knobs: dict[str, Any],
+    params: dict[str, Any],
+    *,
+    server: ServerKind,
+    template: dict[str, Any],
+) -> Plan:
+    """Decides; changes `knobs` and `params`, which are the call's own copies.
+
+    On Alibaba's service a forced tool choice and JSON mode are refused while thinking. There, thinking is switched off
+    for the call; where it cannot be (QwQ, Qwen3-Thinking), the tool choice becomes "auto" and the format a sentence,
+    with a warning. A server of one's own is taken to allow both.
+
+    Args:
+        info: What is known of the model.
+        knobs: Qwen's own parameters.
+        params: OpenAI's parameters.
+        server: What answers.
+        template: The `chat_template_kwargs` of the call, where a user may have said the same.
+    """
+    if knobs.get("reasoning_effort") == "none" and server != "ollama":
+        knobs |= {"reasoning_effort": None, "enable_thinking": False}
+    asked = knobs.get("enable_thinking", template.get("enable_thinking"))
+    thinks = info.thinking == "always" or (info.thinking == "by_default" if asked is None else bool(asked))
+    answer_format, instruction = _format(info, params, server)
+    choice = wire_tool_choice(params.pop("tool_choice", None), params.get("tools") or ())
+    if server == "dashscope":
+        in_the_way = is_forced(choice) or _is_json_mode(answer_format)
+        if thinks and in_the_way and info.thinking != "always":
+            knobs |= {"enable_thinking": False, "thinking_budget": None, "reasoning_effort": None}
+            thinks, asked = False, False
+        elif thinks and in_the_way:
+            choice, answer_format = _give_way(info, choice, answer_format)
+        _drop_useless_switch(info, knobs)
+    params |= {"tool_choice": choice, "response_format": answer_format}
+    return Plan(
+        thinks=thinks,
+        must_stream=server == "dashscope" and (info.streams_only or (info.thinking_streams_only and thinks)),
+        opens=server != "dashscope" and _opens(info, asked, thinks=thinks),
+        told_off=asked is False and not thinks,
+        instruction=instruction,
+        needs_json_word=server == "dashscope" and _is_json_mode(answer_format),
+    )
+
+
+def _format(info: ModelInfo, params: dict[str, Any], server: ServerKind) -> tuple[dict[str, Any] | None, str]:
+    """Returns the format as the model takes it, and what must be said in words instead."""
+    given = wire_response_format(params.pop("response_format", None))
+    if given is None or given["type"] != "json_schema" or server != "dashscope" or info.json_schema:
+        return given, ""
+    return ({"type": "json_object"} if info.json_mode else None), schema_instruction(given)
+
+
+def _is_json_mode(answer_format: dict[str, Any] | None) -> bool:
+    return answer_format is not None and answer_format["type"] == "json_object"
+
+
+def _give_way(
+    info: ModelInfo, choice: Any, answer_format: dict[str, Any] | None
+) -> tuple[Any, dict[str, Any] | None]:
+    if is_forced(choice):
+        _warn(
+            f"{info.name} always thinks and cannot be forced to call a tool meanwhile: tool_choice is 'auto'."
+        )
+        choice = "auto"
+    if _is_json_mode(answer_format):
+        _warn(
+            f"{info.name} always thinks and has no JSON mode meanwhile: it is only asked in words for JSON."
+        )
+        answer_format = None
+    return choice, answer_format
+
+
+def _drop_useless_switch(info: ModelInfo, knobs: dict[str, Any]) -> None:
+    """Leaves out an "off" that the service would refuse: of a model that never thinks, or that always does."""
+    if knobs.get("enable_thinking") is not False or not info.known:
+        return
+    if info.thinking == "always":
+        _warn(f"{info.name} always thinks: enable_thinking=False is not sent.")
+    if info.thinking in {"always", "never"}:
+        knobs["enable_thinking"] = None
+
+
+def _opens(info: ModelInfo, asked: bool | None, *, thinks: bool) -> bool:
+    if not info.known:
+        return asked is True
+    return thinks and info.template in _OPENING_TEMPLATES
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=2)

@@ -1,0 +1,133 @@
+"""What a thread keeps in its checkpoints: live messages, the record of its memories, and nothing that grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from hashlib import blake2b
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from langchain_core.messages import AnyMessage, BaseMessage, convert_to_messages
+from langgraph.channels import DeltaChannel, UntrackedValue
+from langgraph.graph.message import add_messages
+
+RECORD_VERSION = 1
+"""Grows when a record is written that an older version of this package cannot read."""
+
+
+class Report(TypedDict, total=False):
+    """What memory did in one turn: numbers and ids only."""
+
+    turn: int
+    """Position of the turn in the thread, from 0."""
+    at: float
+    """When the turn was finished, unix seconds."""
+    kept: int
+    """Turns that stood in the view word for word."""
+    folded: int
+    """Turns folded into the summary in this turn."""
+    recalled: list[dict[str, Any]]
+    """Recalled turns that stood in the view: `{"key", "position", "score"}`."""
+    view_tokens: int
+    """Tokens of the last view, tool schemas included, as counted here."""
+    limit: int
+    """Tokens the model takes in, the room for its answer set aside."""
+    system_tokens: int
+    """Part of `view_tokens`: system text and tool schemas."""
+    summary_tokens: int
+    """Part of `view_tokens`: the summary."""
+    recalled_tokens: int
+    """Part of `view_tokens`: recalled turns."""
+    transcript_tokens: int
+    """Tokens of the whole thread, live and archived."""
+    input_tokens: int
+    """Prompt tokens of this turn's calls, as the provider counted them."""
+    cached_tokens: int
+    """Of these, read from the provider's cache."""
+    output_tokens: int
+    """Answer tokens of this turn's calls, thinking included."""
+    summary_input_tokens: int
+    """Prompt tokens of the summariser."""
+    summary_output_tokens: int
+    """Answer tokens of the summariser."""
+    saved: float
+    """Money saved against sending the whole transcript, by the catalogue's prices; missing where they are unknown."""
+    currency: str
+    """Of `saved`."""
+    facts_kept: float
+    """Share of the hard facts of folded turns that summary and ledger hold, 0 to 1."""
+    prefix_kept: float
+    """Share of the last view with which this view begins, 0 to 1."""
+    errors: list[str]
+    """Failures that were got around, as `where: ErrorClass`."""
+
+
+class Record(TypedDict, total=False):
+    """What memory keeps in the checkpoint: plain JSON, versioned. Times, keys, numbers, the summary."""
+
+    v: int
+    """`RECORD_VERSION` of the writer."""
+    root: str
+    """The thread's root key: who may go on with it."""
+    parent: str
+    """Key of the turn before the first live turn."""
+    position: int
+    """Place of the first live turn in the thread."""
+    head: str
+    """Key of the newest archived turn."""
+    archived: int
+    """How many turns of this lineage are archived."""
+    archived_tokens: int
+    """Tokens of the turns that are no longer live."""
+    slots: dict[str, dict[str, Any]]
+    """What each memory keeps, by its name."""
+    stable: dict[str, Any]
+    """What the last view began with: how `prefix_kept` is known."""
+    report: Report
+    """Of the last turn."""
+
+
+def live_messages(state: Sequence[Any], writes: Sequence[Any]) -> list[AnyMessage]:
+    """Add written messages to the live ones, as `add_messages` does, but with ids that a replay makes again.
+
+    A `DeltaChannel` stores what was written and replays it on each read: a message that was written without an id (a
+    plain string, a tuple) must get the same one each time, so it is made from the message and from the one before.
+    """
+    return reduce(_add, writes, list(convert_to_messages(state)))
+
+
+def _add(left: list[AnyMessage], write: Any) -> list[AnyMessage]:
+    added: list[BaseMessage] = []
+    previous = left[-1].id if left else ""
+    for message in convert_to_messages(write if isinstance(write, list) else [write]):
+        if message.id is None:
+            message = message.model_copy(update={"id": _stable_id(previous or "", message)})  # noqa: PLW2901
+        previous = message.id
+        added.append(message)
+    return add_messages(left, added)  # type: ignore[arg-type,return-value]
+
+
+def _stable_id(previous: str, message: BaseMessage) -> str:
+    hashed = blake2b(previous.encode(), digest_size=16)
+    hashed.update(f"{message.type}\0{message.content}".encode("utf-8", "replace"))
+    return hashed.hexdigest()
+
+
+def newest(_state: Any, writes: Sequence[Any]) -> Any:
+    """The last of the writes: a record replaces the one before it."""
+    return writes[-1] if writes else _state
+
+
+class MemoryState(TypedDict):
+    """The state of a graph with memory; mix it into a state of your own.
+
+    `messages` and `record` are `DeltaChannel`s: a turn writes what is new, not all live turns anew, so that what is
+    stored for a turn stays the same however long the thread is. Threads that plain `MessagesState` wrote are read.
+    """
+
+    messages: Annotated[list[AnyMessage], DeltaChannel(live_messages)]
+    """The live turns, oldest first."""
+    record: NotRequired[Annotated[dict[str, Any], DeltaChannel(newest, dict)]]
+    """A `Record`."""
+    selection: NotRequired[Annotated[dict[str, Any], UntrackedValue]]
+    """What memories chose for the view of this turn: never stored."""

@@ -1,0 +1,177 @@
+"""Opens what the terminal talks to: the model, the memories, one SQLite file for checkpoints and archive."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from langchain_qwen_memory.terminal.options import DEFAULT_MODEL, ChatOptions, MisuseError
+from langchain_qwen_memory.terminal.say import Say
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+    from langchain_core.runnables import RunnableConfig
+
+    from langchain_qwen_memory.memory.base import Memory
+    from langchain_qwen_memory.wiring import Thread, Wiring
+
+_STAND_IN_SPEED = 0.02
+"""Seconds between two chunks of the stand-in: as fast as a model writes, so that one sees it stream."""
+_NO_KEY = "EMPTY"
+"""What servers of one's own are sent where nobody gave a key; they do not look at it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bot:
+    """One thread, open."""
+
+    graph: Any
+    """From `create_chat_graph`, with a saver."""
+    wiring: Wiring
+    """The graph's parts."""
+    config: RunnableConfig
+    """With the thread's id."""
+    context: Any
+    """With the user's id."""
+    stack: AsyncExitStack = field(repr=False)
+    """What is closed in the end."""
+
+    async def thread(self) -> Thread:
+        """The thread as it stands.
+
+        Raises:
+            ThreadError: Another user began it.
+        """
+        from langchain_qwen_memory.wiring import owner_of
+
+        state = await self.graph.aget_state(self.config)
+        return self.wiring.read(state.values, owner_of(self.config, self.context))
+
+    async def close(self) -> None:
+        """Let go of the file, and of the stand-in if there is one."""
+        await self.stack.aclose()
+
+
+async def open_bot(options: ChatOptions, say: Say, environ: Mapping[str, str]) -> Bot:
+    """Open the thread that the options name.
+
+    Args:
+        options: Checked ones.
+        say: The language of errors.
+        environ: As `os.environ`.
+
+    Raises:
+        MisuseError: The file is none of SQLite's, the thread is another user's, or an option of the model is refused.
+    """
+    async with AsyncExitStack() as stack:
+        model = _model(options, stack)
+        saver, archive = await _file(options, say, stack)
+        bot = _wire(options, model, saver, archive, stack)
+        await _check_owner(bot, options, say)
+        stack.push_async_callback(_close_model, model)
+        return Bot(**{**vars(bot), "stack": stack.pop_all()})
+    raise AssertionError("an exit stack does not swallow errors here")
+
+
+def _wire(options: ChatOptions, model: Any, saver: Any, archive: Any, stack: AsyncExitStack) -> Bot:
+    from langchain_qwen_memory.graph import ChatContext, create_chat_graph
+    from langchain_qwen_memory.nodes import wiring_of
+
+    graph = create_chat_graph(
+        model,
+        memory=[_memory(name, options) for name in options.memories],
+        system_prompt=options.system,
+        archive=archive,
+        checkpointer=saver,
+        max_input_tokens=options.limit,
+    )
+    return Bot(
+        graph=graph,
+        wiring=wiring_of(graph),
+        config={"configurable": {"thread_id": options.thread}},
+        context=ChatContext(user_id=options.user),
+        stack=stack,
+    )
+
+
+def _model(options: ChatOptions, stack: AsyncExitStack) -> Any:
+    from langchain_qwen_memory.chat_models import ChatQwen
+
+    given: dict[str, Any] = {"model": options.model or DEFAULT_MODEL, "enable_thinking": options.thinking}
+    if options.stands_in:
+        from langchain_qwen_memory.testing import LocalDashScope
+
+        server = stack.enter_context(LocalDashScope(speed=_STAND_IN_SPEED))
+        given |= {"base_url": server.base_url, "api_key": server.api_key}
+    else:
+        given |= {"base_url": options.base_url, "api_key": options.api_key or _NO_KEY}
+        given |= {"region": options.region, "workspace": options.workspace}
+    try:
+        return ChatQwen(**{name: value for name, value in given.items() if value is not None})
+    except ValueError as error:
+        raise MisuseError(first_words(error)) from error
+
+
+async def _close_model(model: Any) -> None:
+    """Close the model's connections while the loop still runs, where it has a way to."""
+    close = getattr(model, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _memory(name: str, options: ChatOptions) -> Memory:
+    from langchain_qwen_memory.memory.recall import RecallMemory
+    from langchain_qwen_memory.memory.window import WindowMemory
+
+    if name == "recall":
+        return RecallMemory(scope="user" if options.user else "thread")
+    trigger: Any = {} if options.trigger is None else {"trigger": ("tokens", options.trigger)}
+    if name == "window":
+        return WindowMemory(**trigger)
+    from langchain_qwen_memory.memory.summary import SummaryBufferMemory
+
+    return SummaryBufferMemory(**trigger)
+
+
+async def _file(options: ChatOptions, say: Say, stack: AsyncExitStack) -> tuple[Any, Any]:
+    """The saver and the archive, in one file."""
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    from langchain_qwen_memory.archive.sqlite import SqliteArchive
+    from langchain_qwen_memory.errors import ArchiveError
+
+    path = options.file
+    try:
+        if options.db is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        archive = stack.enter_context(SqliteArchive(path))
+        saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(path)))
+        await saver.setup()
+    except (ArchiveError, sqlite3.Error, OSError) as error:
+        raise MisuseError(say("not_a_database", db=path, why=first_words(error))) from error
+    return saver, archive
+
+
+async def _check_owner(bot: Bot, options: ChatOptions, say: Say) -> None:
+    """Refuse another user's thread before anything of it is shown."""
+    from langchain_qwen_memory.errors import ThreadError
+
+    try:
+        await bot.thread()
+    except ThreadError as error:
+        raise MisuseError(say("not_yours", thread=options.thread)) from error
+
+
+def words(message: BaseMessage | None) -> str:
+    """What a message says, without thinking; empty for None."""
+    from langchain_qwen_memory.memory.text import said
+
+    return "" if message is None else said(message).strip()
+
+
+def first_words(error: BaseException) -> str:
+    """An error's text on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

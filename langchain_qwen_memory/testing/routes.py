@@ -1,0 +1,51 @@
+"""Which path answers what; a further endpoint is one more line here and a file of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from langchain_qwen_memory.testing import chat, models
+from langchain_qwen_memory.testing.refusals import Refusal, invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_qwen_memory.testing.scripts import Exchange
+    from langchain_qwen_memory.testing.server import LocalDashScope
+    from langchain_qwen_memory.testing.wire import Call, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint."""
+
+    endpoint: Callable[[LocalDashScope, Exchange], Response]
+    """Answers a request."""
+    strict: bool
+    """Whether DashScope's rules hold there: a key is needed, the model must be known."""
+
+
+ROUTES: dict[tuple[str, str], Route] = {
+    ("POST", "/compatible-mode/v1/chat/completions"): Route(chat.complete, strict=True),
+    ("GET", "/compatible-mode/v1/models"): Route(models.listed, strict=True),
+    ("POST", "/v1/chat/completions"): Route(chat.complete, strict=False),
+    ("GET", "/v1/models"): Route(models.listed, strict=False),
+}
+"""Method and path -> endpoint."""
+
+
+def find(call: Call) -> Route:
+    """The endpoint of a request.
+
+    Raises:
+        Refusal: There is none, or not for this method.
+    """
+    path = call.path.rstrip("/")
+    route = ROUTES.get((call.method, path))
+    if route is not None:
+        return route
+    if any(known == path for _, known in ROUTES):
+        raise invalid(f"Request method '{call.method}' is not supported.")
+    paths = ", ".join(sorted({known for _, known in ROUTES}))
+    raise Refusal(404, "not_found", f"No endpoint at {call.path}; the local DashScope has {paths}")

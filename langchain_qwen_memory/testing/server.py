@@ -1,0 +1,288 @@
+"""The local DashScope: starts and stops, keeps the log of requests, and holds what a test scripted."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from langchain_qwen_memory.testing.faults import Fault
+from langchain_qwen_memory.testing.meter import Meter
+from langchain_qwen_memory.testing.prefixes import PrefixCache
+from langchain_qwen_memory.testing.refusals import Refusal, key_missing, key_wrong
+from langchain_qwen_memory.testing.replay import Recording, Split
+from langchain_qwen_memory.testing.replies import RecordedRequest, Reply
+from langchain_qwen_memory.testing.request import ChatRequest
+from langchain_qwen_memory.testing.routes import find
+from langchain_qwen_memory.testing.scripts import Exchange, Waiting, When
+from langchain_qwen_memory.testing.shapes import encode
+from langchain_qwen_memory.testing.wire import Call, Listener, Response
+
+_log = logging.getLogger(__name__)
+
+
+class LocalDashScope:
+    """A DashScope on this machine: real HTTP on 127.0.0.1, the true service's shapes and rules, a stand-in for a model.
+
+    It is not Qwen. Its answers are put together from the messages of the request, so that one can see what a memory
+    brought into the prompt. Usable as a context manager, in a test or in a program.
+
+    Args:
+        port: The port; 0 takes a free one.
+        api_key: The only key that is accepted; None accepts any, but one must be sent.
+        speed: Seconds between two chunks of a stream.
+        first_byte: Seconds before the first byte of an answer.
+        chunk_size: Characters in one chunk of a stream.
+        cache_minimum: Tokens from which a shared prefix counts as cached.
+        content_lists: Whether text models take a content list of text parts. The service's documents say both; False
+            refuses them, as "input content must be a string."
+        keep: How many requests the log holds; the oldest go first.
+
+    Examples:
+        >>> with LocalDashScope() as server:
+        ...     model = ChatQwen(model="qwen-plus", base_url=server.base_url, api_key=server.api_key)
+        ...     model.invoke("你好")
+        ...     server.requests[-1].messages
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        api_key: str | None = None,
+        speed: float = 0.0,
+        first_byte: float = 0.0,
+        chunk_size: int = 4,
+        cache_minimum: int = 256,
+        content_lists: bool = True,
+        keep: int = 10_000,
+    ) -> None:
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size was {chunk_size}; it takes 1 or more characters, e.g. chunk_size=4")
+        self.content_lists = content_lists
+        self.speed, self.first_byte, self.chunk_size = speed, first_byte, chunk_size
+        self.meter = Meter(PrefixCache(minimum=cache_minimum))
+        self._port, self._only_key = port, api_key
+        self._requests: deque[RecordedRequest] = deque(maxlen=keep)
+        self._replies: Waiting[Reply] = Waiting()
+        self._faults: Waiting[Fault] = Waiting()
+        self._recordings: Waiting[Recording] = Waiting()
+        self._lock = threading.Lock()
+        self._listener: Listener | None = None
+
+    def start(self) -> Self:
+        """Starts answering.
+
+        Raises:
+            OSError: The port is taken.
+            RuntimeError: It runs already.
+        """
+        if self._listener is not None:
+            raise RuntimeError("This LocalDashScope runs already; make a second one with LocalDashScope()")
+        self._listener = Listener(self._port, self._respond, self._headers)
+        self._listener.start()
+        return self
+
+    def stop(self) -> None:
+        """Drops every connection and frees the port; does nothing if it does not run."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`.
+
+        Raises:
+            RuntimeError: It does not run.
+        """
+        if self._listener is None:
+            raise RuntimeError(
+                "This LocalDashScope does not run; use `with LocalDashScope() as server:` or start()"
+            )
+        return f"http://127.0.0.1:{self._listener.server_address[1]}"
+
+    @property
+    def base_url(self) -> str:
+        """Where the compatible protocol is."""
+        return f"{self.url}/compatible-mode/v1"
+
+    @property
+    def native_url(self) -> str:
+        """Where DashScope's own protocol is."""
+        return f"{self.url}/api/v1"
+
+    @property
+    def plain_url(self) -> str:
+        """An OpenAI-compatible route without DashScope's rules, as a self-hosted Qwen has it."""
+        return f"{self.url}/v1"
+
+    @property
+    def api_key(self) -> str:
+        """A key that is accepted."""
+        return self._only_key or "sk-local"
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """All requests that were answered or are being answered, newest last; a copy."""
+        with self._lock:
+            return list(self._requests)
+
+    def clear(self) -> None:
+        """Empties the log of requests."""
+        with self._lock:
+            self._requests.clear()
+
+    def reset(self) -> None:
+        """Empties the log, and forgets scripts, faults, recordings and the prefix cache."""
+        self.clear()
+        self._replies.clear()
+        self._faults.clear()
+        self._recordings.clear()
+        self.meter.cache.clear()
+
+    def script(self, *replies: Reply, when: When | None = None) -> None:
+        """Gives the next chat requests these answers, in order; then the stand-in answers again.
+
+        A scripted answer replaces the model only: the rules of the service hold as before.
+
+        Args:
+            replies: What to answer.
+            when: Only requests for whose body this is true take one of them.
+        """
+        self._replies.add(replies, when)
+
+    def misbehave(self, fault: Fault, *, times: int = 1, when: When | None = None) -> None:
+        """Lets the next chat requests go wrong.
+
+        Args:
+            fault: How.
+            times: How many requests.
+            when: Only requests for whose body this is true.
+        """
+        self._faults.add([fault] * times, when)
+
+    def replay(self, exchange: Mapping[str, Any], *, split: Split = "events") -> None:
+        """Answers the next POST, on whatever path, with a recorded answer of the true service, byte for byte.
+
+        No rule is applied to that request, and no key is asked for.
+
+        Args:
+            exchange: `{"protocol": ..., "response": {"status", "headers", "raw" or "body" or "events"}}`. Without
+                `raw` the events are framed again.
+            split: Where the bytes are cut into HTTP chunks: "whole", "events", "bytes", or every so many bytes.
+        """
+        self._recordings.add([Recording.of(exchange, split=split)])
+
+    def next_fault(self, body: dict[str, Any]) -> Fault | None:
+        """Takes the fault that is meant for a request; None if there is none."""
+        return self._faults.take(body)
+
+    def next_reply(self, request: ChatRequest) -> Reply:
+        """Takes the reply that is meant for a request; without one, the stand-in answers."""
+        from langchain_qwen_memory.testing.standin import answer
+
+        scripted = self._replies.take(dict(request.body))
+        return scripted or answer(request, lambda text: self.meter.text(text, request.model))
+
+    def _respond(self, call: Call) -> Response:
+        exchange = Exchange(call=call)
+        try:
+            response = self._replayed(exchange) or self._routed(exchange)
+        except Refusal as refusal:
+            response = _json(refusal.status, refusal.body(call.request_id))
+        except Exception as error:
+            _log.exception("The local DashScope failed at %s %s", call.method, call.path)
+            text = f"The local DashScope itself failed: {type(error).__name__}: {error}"
+            response = _json(500, Refusal(500, "internal_error", text).body(call.request_id))
+        self._record(exchange, response.status)
+        return response
+
+    def _routed(self, exchange: Exchange) -> Response:
+        route = find(exchange.call)
+        exchange.strict = route.strict
+        if route.strict:
+            exchange.key = self._authorize(exchange.call)
+        return route.endpoint(self, exchange)
+
+    def _replayed(self, exchange: Exchange) -> Response | None:
+        if exchange.call.method != "POST":
+            return None
+        recording = self._recordings.take({})
+        if recording is None:
+            return None
+        exchange.body = recording.note(exchange.call.raw)
+        return recording.response()
+
+    def _authorize(self, call: Call) -> str:
+        scheme, _, key = call.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise key_missing()
+        if self._only_key is not None and key.strip() != self._only_key:
+            raise key_wrong()
+        return key.strip()
+
+    def _headers(self, call: Call) -> dict[str, str]:
+        now, arrived = int(time.time() * 1000), int(call.at * 1000)
+        return {
+            "vary": "Origin,Access-Control-Request-Method,Access-Control-Request-Headers, Accept-Encoding",
+            "x-request-id": call.request_id,
+            "x-dashscope-call-gateway": "true",
+            "req-cost-time": str(now - arrived),
+            "req-arrive-time": str(arrived),
+            "resp-start-time": str(now),
+            "x-envoy-upstream-service-time": str(now - arrived),
+            "date": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()),
+            "server": "local-dashscope (a stand-in, not Qwen)",
+        }
+
+    def _record(self, exchange: Exchange, status: int) -> None:
+        call = exchange.call
+        entry = RecordedRequest(
+            method=call.method,
+            path=call.path,
+            headers=call.headers,
+            body=exchange.body,
+            status=status,
+            at=call.at,
+            usage=exchange.usage,
+            reply=exchange.reply,
+            request_id=call.request_id,
+        )
+        with self._lock:
+            self._requests.append(entry)
+
+
+def _json(status: int, body: Mapping[str, Any]) -> Response:
+    return Response(status=status, headers={"content-type": "application/json"}, body=encode(body))
+
+
+def serve(
+    port: int = 8008,
+    *,
+    api_key: str | None = None,
+    speed: float = 0.02,
+    started: Callable[[LocalDashScope], None] | None = None,
+) -> None:
+    """Runs a local DashScope until Ctrl-C.
+
+    Args:
+        port: The port; 0 takes a free one.
+        api_key: The only key that is accepted; None accepts any.
+        speed: Seconds between two chunks of a stream.
+        started: Called once with the running server, to say where it is.
+    """
+    with LocalDashScope(port=port, api_key=api_key, speed=speed) as server:
+        if started is not None:
+            started(server)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return

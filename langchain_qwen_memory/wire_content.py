@@ -1,0 +1,174 @@
+"""Writes a message's content as Qwen servers take it: text, pictures, films and sounds, from LangChain's or OpenAI's form."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["plain_text", "wire_content"]
+
+_DROPPED = {"reasoning", "thinking", "redacted_thinking", "reasoning_content", "tool_call", "tool_call_chunk"}
+_DROPPED |= {"invalid_tool_call", "tool_use", "function_call", "non_standard"}
+"""Blocks that are not said in content: thinking and calls have places of their own, the rest is another provider's."""
+
+_TAKEN = "text, image, video and audio blocks, by URL, data URI, base64 or bytes"
+
+
+def wire_content(
+    content: str | list[str | dict[str, Any]], *, raw_audio: bool = False
+) -> str | list[dict[str, Any]]:
+    """Writes content; text alone becomes one string, which models without eyes and ears insist on.
+
+    Args:
+        content: A message's content: a string, or blocks in LangChain's standard form, OpenAI's or Anthropic's.
+        raw_audio: The server takes audio as OpenAI does, base64 without a data URI (self-hosted ones).
+
+    Raises:
+        ValueError: If a block is of a kind that Qwen cannot be sent, or says too little.
+    """
+    if isinstance(content, str):
+        return content
+    blocks = [{"type": "text", "text": block} if isinstance(block, str) else block for block in content]
+    parts = [_part(block, raw_audio=raw_audio) for block in blocks if block.get("type") not in _DROPPED]
+    if all(part.keys() == {"type", "text"} for part in parts):
+        return "".join(part["text"] for part in parts)
+    return parts
+
+
+def plain_text(content: str | list[dict[str, Any]]) -> str:
+    """Returns the text in content that was written for the wire."""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _part(block: dict[str, Any], *, raw_audio: bool) -> dict[str, Any]:
+    kind = block.get("type")
+    write = _WRITERS.get(str(kind))
+    if write is None:
+        raise ValueError(f"A content block of type {kind!r} cannot be sent to Qwen: give {_TAKEN}.")
+    if kind in {"audio", "input_audio"} and raw_audio:
+        return _open_audio(block)
+    part = write(block)
+    extras = block.get("extras") or {}
+    kept = {key: extras.get(key, block.get(key)) for key in _KEPT if key in extras or key in block}
+    return part | kept
+
+
+_KEPT = ("cache_control", "min_pixels", "max_pixels", "fps", "total_pixels", "max_frames")
+"""Beside the medium itself: where the explicit cache ends, and how finely it is looked at."""
+
+
+def _text(block: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "text", "text": block["text"]}
+
+
+def _image(block: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": _uri(block, "image")}}
+
+
+def _image_url(block: dict[str, Any]) -> dict[str, Any]:
+    given = block["image_url"]
+    return {"type": "image_url", "image_url": {"url": given} if isinstance(given, str) else given}
+
+
+def _video(block: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(block.get("video"), list):
+        return {"type": "video", "video": block["video"]}  # a film given as its frames
+    return {"type": "video_url", "video_url": {"url": _uri(block, "video")}}
+
+
+def _video_url(block: dict[str, Any]) -> dict[str, Any]:
+    given = block["video_url"]
+    return {"type": "video_url", "video_url": {"url": given} if isinstance(given, str) else given}
+
+
+def _audio(block: dict[str, Any]) -> dict[str, Any]:
+    data, sound_format = _sound(block)
+    uri = data if _is_reference(data) else f"data:;base64,{data}"
+    return {
+        "type": "input_audio",
+        "input_audio": {"data": uri} | ({"format": sound_format} if sound_format else {}),
+    }
+
+
+def _open_audio(block: dict[str, Any]) -> dict[str, Any]:
+    data, sound_format = _sound(block)
+    if data.startswith(("http://", "https://")):
+        return {"type": "audio_url", "audio_url": {"url": data}}
+    return {
+        "type": "input_audio",
+        "input_audio": {"data": data.rpartition(",")[2], "format": sound_format or "wav"},
+    }
+
+
+def _sound(block: dict[str, Any]) -> tuple[str, str]:
+    """Returns a URL, a data URI or plain base64, and the format, empty if it is not said."""
+    if block.get("type") == "input_audio":
+        given = block["input_audio"]
+        return given["data"], given.get("format") or ""
+    mime = block.get("mime_type") or ""
+    sound_format = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}.get(
+        mime.rpartition("/")[2], mime.rpartition("/")[2]
+    )
+    return _reference(block) or _base64(block, "audio"), sound_format
+
+
+def _file(block: dict[str, Any]) -> dict[str, Any]:
+    mime = block.get("mime_type") or ""
+    medium = mime.partition("/")[0]
+    if medium in {"image", "video", "audio"}:
+        return _WRITERS[medium]({**block, "type": medium})
+    raise ValueError(
+        f"A file of type {mime or 'unknown'} cannot be sent to a chat model of Qwen: give {_TAKEN}."
+    )
+
+
+def _uri(block: dict[str, Any], medium: str) -> str:
+    """Returns a block's URL, or its bytes as a data URI."""
+    if reference := _reference(block):
+        return reference
+    data, mime = (
+        _base64(block, medium),
+        block.get("mime_type") or (block.get("source") or {}).get("media_type"),
+    )
+    if _is_reference(data):
+        return data
+    if not mime:
+        raise ValueError(
+            f"The {medium} block has bytes but no mime_type: add mime_type='{medium}/...' to it."
+        )
+    return f"data:{mime};base64,{data}"
+
+
+def _reference(block: dict[str, Any]) -> str | None:
+    url = block.get("url") or (block.get("source") or {}).get("url")
+    given = block.get(str(block.get("type")))
+    return url or (
+        given if isinstance(given, str) else None
+    )  # {"type": "image", "image": url} is DashScope's own form
+
+
+def _base64(block: dict[str, Any], medium: str) -> str:
+    data = block.get("base64") or block.get("data") or (block.get("source") or {}).get("data")
+    if isinstance(data, bytes | bytearray):
+        return base64.b64encode(data).decode()
+    if not isinstance(data, str):
+        raise ValueError(
+            f"The {medium} block has none of url, base64 and data (keys: {', '.join(sorted(block))}): "
+            f"give one. Ids of uploaded files are not taken by Qwen's chat models."
+        )
+    return data
+
+
+def _is_reference(data: str) -> bool:
+    return data.startswith(("data:", "http://", "https://", "oss://", "file://"))
+
+
+_WRITERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "text": _text,
+    "image": _image,
+    "image_url": _image_url,
+    "video": _video,
+    "video_url": _video_url,
+    "audio": _audio,
+    "input_audio": _audio,
+    "file": _file,
+}

@@ -1,0 +1,196 @@
+"""What the nodes of one graph share: memories, model, archive; and how a state is read as a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from langchain_core.messages import BaseMessage, SystemMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from langchain_qwen_memory.archive.base import Archive, root_key
+from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
+from langchain_qwen_memory.memory.base import Conversation, Limits, Memory, Phase, names_of
+from langchain_qwen_memory.memory.turns import LiveTurn, live_turns, part_system
+from langchain_qwen_memory.model_facts import ModelFacts, model_facts
+from langchain_qwen_memory.state import RECORD_VERSION, Record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owner:
+    """Whose thread this is. Nothing of another owner is ever read."""
+
+    user: str
+    """`user_id` of the run's context; empty where the app has no users."""
+    thread: str
+    """`thread_id` of the run's config; empty without a checkpointer."""
+
+    @property
+    def root(self) -> str:
+        """Parent of the thread's first turn."""
+        return root_key(self.user, self.thread)
+
+
+def owner_of(config: RunnableConfig, context: Any) -> Owner:
+    """Read the thread from the config and the user from the context, which is not stored in checkpoints."""
+    user = context.get("user_id") if isinstance(context, Mapping) else getattr(context, "user_id", None)
+    thread = config.get("configurable", {}).get("thread_id")
+    return Owner(user="" if user is None else str(user), thread="" if thread is None else str(thread))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thread:
+    """A state, read: what the nodes work on."""
+
+    owner: Owner
+    """Whose it is."""
+    system: tuple[BaseMessage, ...]
+    """System messages: the graph's own, then those in the state."""
+    stored_system: tuple[SystemMessage, ...]
+    """System messages in the state."""
+    turns: tuple[LiveTurn, ...]
+    """Live turns."""
+    record: Record
+    """What memory kept."""
+
+    @property
+    def head(self) -> str:
+        """Key of the newest archived turn in the lineage of this state; the root key if there is none.
+
+        After an edit the record's head may be a turn of the branch that was left: then the first live turn's parent
+        holds, which is archived for sure, since a turn leaves the live state only once it is.
+        """
+        known = self.record.get("head")
+        chain = {turn.key for turn in self.turns} | {turn.parent for turn in self.turns[:1]}
+        if known and (known in chain or not self.turns):
+            return known
+        return self.turns[0].parent if self.turns else self.record.get("parent", self.owner.root)
+
+    @property
+    def unarchived(self) -> tuple[LiveTurn, ...]:
+        """Live turns that come after `head`."""
+        keys = [turn.key for turn in self.turns]
+        head = self.head
+        return self.turns[keys.index(head) + 1 :] if head in keys else self.turns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """The parts of one graph. Frozen: runs of many threads share it."""
+
+    model: Runnable[Any, Any]
+    """What answers: a chat model, its tools bound, or any runnable from messages to an answer."""
+    memories: tuple[Memory, ...] = ()
+    """In the order in which they choose."""
+    archive: Archive | None = None
+    """Where finished turns go; None: they stay in the state."""
+    system_prompt: str | SystemMessage | None = None
+    """Stands first in every view."""
+    tools: tuple[Any, ...] = ()
+    """Bound to the model; counted."""
+    max_input_tokens: int | None = None
+    """Overrides what model and catalogue say."""
+
+    def __post_init__(self) -> None:
+        """Refuse a memory that cannot work here."""
+        for memory in self.memories:
+            if not isinstance(memory, Memory):
+                raise MemoryOptionError(
+                    f"memory holds {memory!r}; it takes Memory objects such as WindowMemory() or a list of them."
+                )
+            if memory.needs_archive and self.archive is None:
+                raise MemoryOptionError(
+                    f"{type(memory).__name__} finds turns in an archive, and archive=None was given. "
+                    'Write archive="chat.db", or leave that memory out.'
+                )
+        names = names_of(self.memories)
+        if len(set(names)) < len(names):
+            raise MemoryOptionError(
+                f"Two memories have one name: {names}. Give each class a `name` of its own."
+            )
+
+    @cached_property
+    def facts(self) -> ModelFacts:
+        """What memory knows of the model."""
+        return model_facts(self.model, max_input_tokens=self.max_input_tokens)
+
+    @cached_property
+    def own_system(self) -> tuple[BaseMessage, ...]:
+        """The system prompt as a message."""
+        prompt = self.system_prompt
+        if prompt is None:
+            return ()
+        return (prompt if isinstance(prompt, SystemMessage) else SystemMessage(prompt),)
+
+    @cached_property
+    def tool_tokens(self) -> int:
+        """Tokens of tool schemas and of the answer's header."""
+        return self.facts.tool_tokens(self.tools)
+
+    def read(self, state: Mapping[str, Any], owner: Owner) -> Thread:
+        """Read a state.
+
+        Raises:
+            ThreadError: An archive is used without a thread id, or the thread was begun by another user.
+        """
+        record: Record = state.get("record") or {}
+        self._check(record, owner)
+        stored, messages = part_system(state.get("messages") or ())
+        turns = live_turns(
+            messages,
+            parent=record.get("parent", owner.root),
+            position=record.get("position", 0),
+            count=self.facts.count,
+        )
+        return Thread(
+            owner=owner,
+            system=(*self.own_system, *stored),
+            stored_system=tuple(stored),
+            turns=turns,
+            record=record,
+        )
+
+    def conversation(self, thread: Thread, phase: Phase, *, shrink: float = 1.0) -> Conversation:
+        """What memories read of a thread; `shrink` tightens the limit after the provider found a view too long."""
+        overhead = self.tool_tokens + sum(map(self.facts.count, thread.system))
+        limits = Limits(input=int(self.facts.max_input * shrink), overhead=overhead)
+        return Conversation(
+            turns=thread.turns,
+            record=thread.record.get("slots", {}),
+            phase=phase,
+            limits=limits,
+            count=self.facts.count,
+            system=thread.system,
+            archived=self.archive is not None,
+            prices=self._price(),
+        )
+
+    def _price(self) -> Any:
+        from langchain_qwen_memory.catalogue import price
+
+        return price(self.facts.name, region=self.facts.region)
+
+    def _check(self, record: Record, owner: Owner) -> None:
+        if record.get("v", RECORD_VERSION) > RECORD_VERSION:
+            raise ThreadError(
+                f"This thread was written by a newer langchain-qwen-memory (record version {record['v']}; this one "
+                f"reads up to {RECORD_VERSION}). Upgrade the package to go on with it."
+            )
+        if self.archive is not None and not owner.thread:
+            raise ThreadError(
+                'With an archive each run needs a thread: graph.invoke(..., {"configurable": {"thread_id": "t1"}}).'
+            )
+        if record.get("root", owner.root) != owner.root:
+            raise ThreadError(
+                "This thread was begun with another user id (or none). Pass the same one each time: "
+                'graph.invoke(..., context={"user_id": ...}).'
+            )
+
+
+def as_memories(memory: Memory | Sequence[Memory] | None) -> tuple[Memory, ...]:
+    """One memory, several or none, as a tuple."""
+    if memory is None:
+        return ()
+    return (memory,) if isinstance(memory, Memory) else tuple(memory)
