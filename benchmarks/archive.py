@@ -34,7 +34,9 @@ def vocabulary(rng: random.Random) -> tuple[list[str], list[str]]:
     """Two lists of words, the most frequent first."""
     syllables = [a + b for a in "bcdfghjklmnprstvw" for b in ("a", "e", "i", "o", "u", "an", "or", "ick")]
     english = {"".join(rng.choices(syllables, k=rng.randint(2, 4))) for _ in range(VOCABULARY * 2)}
-    chinese = {"".join(chr(0x4E00 + int(rng.paretovariate(0.4)) % 4_000) for _ in range(2)) for _ in range(VOCABULARY * 4)}
+    chinese = {
+        "".join(chr(0x4E00 + int(rng.paretovariate(0.4)) % 4_000) for _ in range(2)) for _ in range(VOCABULARY * 4)
+    }
     return sorted(english, key=len)[:VOCABULARY], sorted(chinese)[:VOCABULARY]
 
 
@@ -126,7 +128,9 @@ def many_users(users: int, each: int, names: tuple[list[str], list[str]], folder
             archive.append(user, "t", list(turns(user, "t", each, names, random.Random(number))))
         spent = time.perf_counter() - begun
         print(f"  among {users * each:,} turns of {users:,} users, ms: {searches(archive, 'alice', names)}")
-        print(f"  (bulk append of {each} turns a call: {spent / users / each * 1e3:.2f} ms a turn, making them included)")
+        print(
+            f"  (bulk append of {each} turns a call: {spent / users / each * 1e3:.2f} ms a turn, making them included)"
+        )
         _, forgotten = timed(lambda: archive.forget("user-1"), 1)
         print(f"  forget one user of {each} turns: {forgotten:.0f} ms")
 

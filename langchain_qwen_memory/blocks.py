@@ -1,4 +1,4 @@
-"""Shows a Qwen message as LangChain's standard content blocks: thinking, text and tool calls, each with its own place."""
+"""Shows a Qwen message as LangChain's standard content blocks: thinking, text and tool calls, each in its own place."""
 
 from typing import Any, cast
 
@@ -50,9 +50,7 @@ def _reasoning(message: AIMessage) -> list[dict[str, Any]]:
 def _content(message: AIMessage) -> list[dict[str, Any]]:
     if isinstance(message.content, str):
         return [{"type": "text", "text": message.content}] if message.content else []
-    blocks = [
-        {"type": "text", "text": block} if isinstance(block, str) else block for block in message.content
-    ]
+    blocks = [{"type": "text", "text": block} if isinstance(block, str) else block for block in message.content]
     return [block for block in blocks if block.get("type") != "reasoning"]
 
 

@@ -172,9 +172,7 @@ def _info(name: str, family: str, row: dict[str, Any], pictures: dict[str, Any])
     facts = row | pictures.get(row.get("pictures", ""), {})
     facts.setdefault("max_input_thinking", facts["max_input"])
     facts["inputs"], facts["outputs"] = frozenset(facts["inputs"]), frozenset(facts["outputs"])
-    facts["prices"] = {
-        region: tuple(Price(**tier) for tier in tiers) for region, tiers in row["prices"].items()
-    }
+    facts["prices"] = {region: tuple(Price(**tier) for tier in tiers) for region, tiers in row["prices"].items()}
     known = {one.name for one in fields(ModelInfo)}
     facts = {key: value for key, value in facts.items() if key in known}
     return ModelInfo(name=name, family=family, known=True, **facts)

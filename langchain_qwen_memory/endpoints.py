@@ -51,9 +51,7 @@ def endpoint_url(*, region: str | None = None, workspace: str | None = None) -> 
 def other_regions(url: str) -> dict[str, str]:
     """Returns region -> base URL of the public endpoints other than the given one."""
     host = urlsplit(url).hostname
-    return {
-        name: f"https://{public}{_PATH}" for name, (_, public) in REGIONS.items() if public and public != host
-    }
+    return {name: f"https://{public}{_PATH}" for name, (_, public) in REGIONS.items() if public and public != host}
 
 
 def server_of(url: str, server: Server = "auto") -> ServerKind:
@@ -71,9 +69,7 @@ def server_of(url: str, server: Server = "auto") -> ServerKind:
         return server
     parts = urlsplit(url)
     return (
-        "dashscope"
-        if _is_alibaba(parts.hostname or "") or "/compatible-mode/" in f"{parts.path}/"
-        else "self-hosted"
+        "dashscope" if _is_alibaba(parts.hostname or "") or "/compatible-mode/" in f"{parts.path}/" else "self-hosted"
     )
 
 
@@ -86,6 +82,4 @@ def _region(given: str) -> tuple[str, tuple[str, str | None]]:
     for name, entry in REGIONS.items():
         if given in {name, entry[0]}:
             return name, entry
-    raise ValueError(
-        f"region={given!r} is not known: give one of {', '.join(REGIONS)}, or base_url=... instead."
-    )
+    raise ValueError(f"region={given!r} is not known: give one of {', '.join(REGIONS)}, or base_url=... instead.")

@@ -119,7 +119,7 @@ def _chat_graph(
     graph.add_node("recall", recall)
     graph.add_node("model", model)
     graph.add_node("remember", remember)
-    graph.add_edge(START, "recall")
+    graph.add_conditional_edges(START, _first_step, ["recall", "remember"])
     graph.add_edge("recall", "model")
     graph.add_edge("remember", END)
     if not wiring.tools:
@@ -131,6 +131,13 @@ def _chat_graph(
     graph.add_conditional_edges("model", _next_step, ["tools", "remember"])
     graph.add_edge("tools", "model")
     return graph
+
+
+def _first_step(state: MemoryState) -> str:
+    """A message that is delivered again after its answer is not answered twice."""
+    messages = state["messages"]
+    answered = bool(messages) and isinstance(messages[-1], AIMessage) and not messages[-1].tool_calls
+    return "remember" if answered else "recall"
 
 
 def _next_step(state: MemoryState) -> str:
@@ -169,7 +176,7 @@ def open_archive(archive: Archive | str | PathLike[str] | None) -> Archive | Non
     path = str(archive)
     if "://" in path:
         raise MemoryOptionError(
-            f'archive={path.split("@")[-1]!r}: this version opens SQLite files, as in archive="chat.db", '
+            f'archive={path.rpartition("@")[2]!r}: this version opens SQLite files, as in archive="chat.db", '
             "and takes Archive objects of your own."
         )
     from langchain_qwen_memory.archive.sqlite import SqliteArchive

@@ -48,6 +48,7 @@ __all__ = [
     "QwenResponseError",
     "QwenServerError",
     "QwenTimeoutError",
+    "ReportedError",
     "service_errors",
 ]
 
@@ -100,6 +101,18 @@ class QwenResponseError(openai.APIError, ModelAPIError):
     """The server answered with something that is no answer of a chat model."""
 
 
+class ReportedError(openai.APIError):
+    """What a server reports as an error under status 200; never reaches the caller as such."""
+
+    def __init__(self, body: dict[str, Any], response: Any) -> None:
+        error = body.get("error")
+        told = error.get("message") if isinstance(error, dict) else error
+        super().__init__(
+            str(told or body.get("message") or "The server reported an error."), response.request, body=body
+        )
+        self.response = response
+
+
 _OVERFLOW = re.compile(
     r"Range of input length should be|maximum context length|context length (?:is|of) only|context_length_exceeded"
     r"|exceeds? the (?:available )?context (?:size|window|length)|input (?:is|prompt) too long|prompt is too long"
@@ -107,6 +120,17 @@ _OVERFLOW = re.compile(
     re.IGNORECASE,
 )
 """What DashScope, vLLM, SGLang, llama.cpp and Ollama say of a prompt that is too long."""
+
+_WORDS = (
+    (_OVERFLOW, QwenContextOverflowError),
+    (re.compile("in good standing"), QwenArrearsError),
+    (re.compile("Model not exist"), QwenModelNotFoundError),
+    (re.compile("free (?:allocated )?quota|free tier", re.IGNORECASE), QwenPermissionDeniedError),
+)
+"""What tells the kind whatever status and code go with it."""
+
+_SERVER_FAILS = 500
+"""The first status that is the server's fault."""
 
 _CODES: dict[str, type[openai.APIStatusError]] = {
     "invalidapikey": QwenAuthenticationError,
@@ -121,6 +145,7 @@ _CODES: dict[str, type[openai.APIStatusError]] = {
     "throttling": QwenRateLimitError,
     "limitrequests": QwenRateLimitError,
     "limitburstrate": QwenRateLimitError,
+    "insufficientquota": QwenRateLimitError,
     "internalerror": QwenServerError,
     "serviceunavailable": QwenServerError,
 }
@@ -147,8 +172,6 @@ def service_errors(url: str, *, secrets: Sequence[str] = ()) -> Iterator[None]:
     except openai.APIError as error:
         # Not "from error": its text and traceback repeat the server's words, in which a key may stand.
         raise _translated(error, url, secrets) from None
-    except json.JSONDecodeError as error:
-        raise _broken_json(error, url) from error
 
 
 def _translated(error: openai.APIError, url: str, secrets: Sequence[str]) -> openai.APIError:
@@ -156,9 +179,7 @@ def _translated(error: openai.APIError, url: str, secrets: Sequence[str]) -> ope
         return error
     if isinstance(error, openai.APITimeoutError):
         timeout = QwenTimeoutError(request=error.request)
-        timeout.message = (
-            f"No answer in time from {url}. Raise timeout=..., or stream: then it holds for each piece."
-        )
+        timeout.message = f"No answer in time from {url}. Raise timeout=..., or stream: then it holds for each piece."
         timeout.args = (timeout.message,)
         return timeout
     if isinstance(error, openai.APIConnectionError):
@@ -167,19 +188,16 @@ def _translated(error: openai.APIError, url: str, secrets: Sequence[str]) -> ope
     message, code, request_id = _said(error)
     kind = _kind(error, message, code)
     text = _hidden(_text(kind, message, code, request_id, url), secrets)
-    if not issubclass(kind, openai.APIStatusError):
+    if not issubclass(kind, openai.APIStatusError) or not hasattr(error, "response"):
         return kind(message=text, request=error.request, body=error.body)
-    response = getattr(error, "response", None)
-    if response is None:  # told in the midst of a stream that had begun with 200
-        response = _answer_to(error)
-    return kind(message=text, response=response, body=error.body)
+    return kind(message=text, response=error.response, body=error.body)
 
 
 def _said(error: openai.APIError) -> tuple[str, str, str]:
     """Returns message, code and request id, from whichever of the service's forms they came in."""
     response = getattr(error, "response", None)
     body = error.body if isinstance(error.body, dict) else _framed(str(error.body or ""))
-    whole = _whole(response) or body
+    whole = body if isinstance(error, ReportedError) else _whole(response) or body
     inner = body.get("error") if isinstance(body.get("error"), dict) else body
     message = inner.get("message") or _preview(str(error.body or "")) or error.message
     request_id = whole.get("request_id") or body.get("request_id") or getattr(error, "request_id", None) or ""
@@ -209,30 +227,19 @@ def _framed(text: str) -> dict[str, Any]:
 
 
 def _kind(error: openai.APIError, message: str, code: str) -> type[openai.APIError]:
-    if _OVERFLOW.search(message):
-        return QwenContextOverflowError
-    if "good standing" in message:
-        return QwenArrearsError
-    if "Model not exist" in message:
-        return QwenModelNotFoundError
-    status = getattr(error, "status_code", None)
-    plain = code.lower().replace("_", "")
-    if plain == "insufficientquota":
-        return QwenPermissionDeniedError if status == 403 else QwenRateLimitError  # noqa: PLR2004
-    for known in (plain, plain.partition(".")[0]):
-        if known in _CODES:
-            return _CODES[known]
-    if status in _STATUSES:
-        return _STATUSES[status]
+    """Tells the kind by what is said, then by the code, then by the status; a stream's errors have no status."""
+    if said := next((kind for words, kind in _WORDS if words.search(message)), None):
+        return said
+    status, plain = getattr(error, "status_code", None), code.lower().replace("_", "")
+    if coded := _CODES.get(plain) or _CODES.get(plain.partition(".")[0]):
+        return coded
     if status is None:
         return QwenInvalidRequestError if "invalid" in plain else QwenResponseError
-    return QwenServerError if status >= 500 else QwenInvalidRequestError  # noqa: PLR2004
+    return _STATUSES.get(status, QwenServerError if status >= _SERVER_FAILS else QwenInvalidRequestError)
 
 
 def _text(kind: type[Exception], message: str, code: str, request_id: str, url: str) -> str:
-    marks = ", ".join(
-        f"{name} {value}" for name, value in (("code", code), ("request id", request_id)) if value
-    )
+    marks = ", ".join(f"{name} {value}" for name, value in (("code", code), ("request id", request_id)) if value)
     told = message.strip().rstrip(".") + (f" ({marks})." if marks else ".")
     advice = _ADVICE.get(kind, "").format(url=url, others=_others(url))
     return f"{told} {advice}".strip()
@@ -260,20 +267,6 @@ def _hidden(text: str, secrets: Sequence[str]) -> str:
         if secret:
             text = text.replace(secret, "***")
     return text
-
-
-def _answer_to(error: openai.APIError) -> Any:
-    """Makes the response that a status error must hold, for an error told in the midst of a stream."""
-    import httpx
-
-    return httpx.Response(200, request=httpx.Request(error.request.method, str(error.request.url)))
-
-
-def _broken_json(error: json.JSONDecodeError, url: str) -> QwenResponseError:
-    import httpx
-
-    text = f"The answer of {url} is not JSON: {_preview(error.doc)}"
-    return QwenResponseError(message=text, request=httpx.Request("POST", url), body=None)
 
 
 def _preview(text: str) -> str:

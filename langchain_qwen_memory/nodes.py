@@ -49,15 +49,13 @@ class _Nodes:
         thread = self._read(state, config)
         conversation = self.wiring.conversation(thread, "before")
         selection = drive(select_all(self.wiring.memories, conversation), self._means(thread, config).meet)
-        return _chosen(thread, selection)
+        return selected(thread, selection)
 
     async def arecall(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         thread = self._read(state, config)
         conversation = self.wiring.conversation(thread, "before")
-        selection = await adrive(
-            select_all(self.wiring.memories, conversation), self._means(thread, config).ameet
-        )
-        return _chosen(thread, selection)
+        selection = await adrive(select_all(self.wiring.memories, conversation), self._means(thread, config).ameet)
+        return selected(thread, selection)
 
     # -- model
 
@@ -69,10 +67,10 @@ class _Nodes:
         try:
             answer = self.wiring.model.invoke(view.messages, config)
         except ContextOverflowError:
-            conversation = self.wiring.conversation(thread, "before", shrink=_shrink(self.wiring, view))
+            conversation = self.wiring.conversation(thread, "before", shrink=shrunk(self.wiring, view))
             flow = select_all(self.wiring.memories, conversation)
-            chosen = _overflowed(thread, drive(flow, self._means(thread, config).meet))
-            view = self._view(thread, chosen, shrink=_shrink(self.wiring, view))
+            chosen = overflowed(thread, drive(flow, self._means(thread, config).meet))
+            view = self._view(thread, chosen, shrink=shrunk(self.wiring, view))
             answer = self.wiring.model.invoke(view.messages, config)
         return _answered(self.wiring, thread, chosen, view, answer)
 
@@ -83,10 +81,10 @@ class _Nodes:
         try:
             answer = await self.wiring.model.ainvoke(view.messages, config)
         except ContextOverflowError:
-            conversation = self.wiring.conversation(thread, "before", shrink=_shrink(self.wiring, view))
+            conversation = self.wiring.conversation(thread, "before", shrink=shrunk(self.wiring, view))
             flow = select_all(self.wiring.memories, conversation)
-            chosen = _overflowed(thread, await adrive(flow, self._means(thread, config).ameet))
-            view = self._view(thread, chosen, shrink=_shrink(self.wiring, view))
+            chosen = overflowed(thread, await adrive(flow, self._means(thread, config).ameet))
+            view = self._view(thread, chosen, shrink=shrunk(self.wiring, view))
             answer = await self.wiring.model.ainvoke(view.messages, config)
         return _answered(self.wiring, thread, chosen, view, answer)
 
@@ -97,32 +95,32 @@ class _Nodes:
         if not thread.turns:
             return {}
         error = None
-        archive, fresh = self.wiring.archive, _finished(thread)
+        archive, fresh = self.wiring.archive, to_archive(thread)
         if archive is not None and fresh:
             try:
                 archive.append(thread.owner.user, thread.owner.thread, fresh)
             except Exception as failure:  # noqa: BLE001 - the user has the answer; the turn stays live
-                error = _archive_failed(failure)
+                error = archive_failed(failure)
         conversation = self.wiring.conversation(thread, "after")
         flow = select_all(self.wiring.memories, conversation)
         selection = drive(flow, self._means(thread, config, error=error, fresh=fresh).meet)
-        return _remembered(self.wiring, state, thread, selection, error)
+        return remembered(self.wiring, state, thread, selection, error)
 
     async def aremember(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         thread = self._read(state, config)
         if not thread.turns:
             return {}
         error = None
-        archive, fresh = self.wiring.archive, _finished(thread)
+        archive, fresh = self.wiring.archive, to_archive(thread)
         if archive is not None and fresh:
             try:
                 await archive.aappend(thread.owner.user, thread.owner.thread, fresh)
             except Exception as failure:  # noqa: BLE001 - the user has the answer; the turn stays live
-                error = _archive_failed(failure)
+                error = archive_failed(failure)
         conversation = self.wiring.conversation(thread, "after")
         flow = select_all(self.wiring.memories, conversation)
         selection = await adrive(flow, self._means(thread, config, error=error, fresh=fresh).ameet)
-        return _remembered(self.wiring, state, thread, selection, error)
+        return remembered(self.wiring, state, thread, selection, error)
 
     # -- shared
 
@@ -142,22 +140,27 @@ class _Nodes:
 
     def _view(self, thread: Thread, chosen: Mapping[str, Any], *, shrink: float = 1.0) -> View:
         conversation = self.wiring.conversation(thread, "before", shrink=shrink)
-        return render(
-            system=thread.system,
-            summary=chosen["summary"],
-            turns=conversation.kept(chosen["start"]),
-            quotes=[Quote(key=q["key"], text=q["text"], at=q["at"]) for q in chosen["quotes"]],
-            room=max(0, conversation.limits.input - self.wiring.tool_tokens),
-            count=self.wiring.facts.count,
-            keep_thinking=self.wiring.facts.keeps_thinking,
-        )
+        return view_of(self.wiring, thread, conversation.kept(chosen["start"]), chosen, room=conversation.limits.input)
+
+
+def view_of(wiring: Wiring, thread: Thread, turns: Sequence[LiveTurn], chosen: Mapping[str, Any], *, room: int) -> View:
+    """Render the view of a selection: `turns` word for word, in `room` tokens, tool schemas among them."""
+    return render(
+        system=thread.system,
+        summary=chosen["summary"],
+        turns=turns,
+        quotes=[Quote(key=q["key"], text=q["text"], at=q["at"]) for q in chosen["quotes"]],
+        room=max(0, room - wiring.tool_tokens),
+        count=wiring.facts.count,
+        keep_thinking=wiring.facts.keeps_thinking,
+    )
 
 
 def _owner(config: RunnableConfig) -> Owner:
     return owner_of(config, get_runtime().context)
 
 
-def _chosen(thread: Thread, selection: Selection) -> dict[str, Any]:
+def selected(thread: Thread, selection: Selection) -> dict[str, Any]:
     """The selection as plain JSON; a list of messages in the state would reach the user's stream."""
     chosen = {
         "start": selection.start,
@@ -182,37 +185,40 @@ def _chosen(thread: Thread, selection: Selection) -> dict[str, Any]:
     return update
 
 
-def _overflowed(thread: Thread, selection: Selection) -> dict[str, Any]:
-    update = _chosen(thread, selection)
+def overflowed(thread: Thread, selection: Selection) -> dict[str, Any]:
+    """The tighter selection after the provider found a view too long, the record that it changed inside it."""
+    update = selected(thread, selection)
     chosen: dict[str, Any] = update["selection"]
     chosen["errors"].append("model: ContextOverflowError")
     chosen["record"] = update.get("record")
     return chosen
 
 
-def _shrink(wiring: Wiring, view: View) -> float:
+def shrunk(wiring: Wiring, view: View) -> float:
+    """Share of the limit that the second try may use: less than the view had that was found too long."""
     return _OVERFLOW_SHRINK * min(1.0, (view.tokens + wiring.tool_tokens) / wiring.facts.max_input)
 
 
-def _answered(
-    wiring: Wiring, thread: Thread, chosen: dict[str, Any], view: View, answer: Any
-) -> dict[str, Any]:
+def _answered(wiring: Wiring, thread: Thread, chosen: dict[str, Any], view: View, answer: Any) -> dict[str, Any]:
     message = answer if isinstance(answer, BaseMessage) else AIMessage(str(answer))
-    system = sum(map(wiring.facts.count, thread.system)) + wiring.tool_tokens
-    chosen = dict(chosen)
-    record = chosen.pop("record", None)
-    chosen["view"] = {
+    record = chosen.get("record")
+    update: dict[str, Any] = {"messages": [message], "selection": viewed(wiring, thread, chosen, view)}
+    return {**update, "record": record} if record else update
+
+
+def viewed(wiring: Wiring, thread: Thread, chosen: Mapping[str, Any], view: View) -> dict[str, Any]:
+    """The selection with the numbers of the view that was sent: what the report is made of."""
+    numbers = {
         "kept": view.kept,
         "tokens": view.tokens + wiring.tool_tokens,
-        "system": system,
+        "system": sum(map(wiring.facts.count, thread.system)) + wiring.tool_tokens,
         "summary": _summary_tokens(wiring, thread, chosen["summary"]),
         "recalled": [quote.key for quote in view.quotes],
         "recalled_tokens": _quoted_tokens(wiring, thread, view),
         "clipped": view.clipped,
         "limit": wiring.facts.max_input,
     }
-    update: dict[str, Any] = {"messages": [message], "selection": chosen}
-    return {**update, "record": record} if record else update
+    return {**{name: value for name, value in chosen.items() if name != "record"}, "view": numbers}
 
 
 def _summary_tokens(wiring: Wiring, thread: Thread, summary: str) -> int:
@@ -247,7 +253,7 @@ def _begun(thread: Thread) -> Record:
     }
 
 
-def _finished(thread: Thread) -> list[Turn]:
+def to_archive(thread: Thread) -> list[Turn]:
     """What is not archived yet, as the archive takes it in."""
     at = now()
     return [
@@ -263,19 +269,28 @@ def _finished(thread: Thread) -> list[Turn]:
     ]
 
 
-def _archive_failed(failure: Exception) -> str:
-    logger.warning(
-        "the archive could not take the turn in; it stays in the state and is tried again: %s", failure
-    )
+def archive_failed(failure: Exception) -> str:
+    """Log it, and name it for the report."""
+    logger.warning("the archive could not take the turn in; it stays in the state and is tried again: %s", failure)
     return f"archive: {type(failure).__name__}"
 
 
-def _remembered(
-    wiring: Wiring, state: Mapping[str, Any], thread: Thread, selection: Selection, error: str | None
+def remembered(
+    wiring: Wiring,
+    state: Mapping[str, Any],
+    thread: Thread,
+    selection: Selection,
+    error: str | None,
+    *,
+    whole: bool = False,
 ) -> dict[str, Any]:
-    """Write the record and the report; let turns leave that are out of the window and in the archive."""
+    """Write the record and the report; let turns leave that are out of the window and in the archive.
+
+    With `whole` no message leaves the state: turns that would are left out of what is read from now on.
+    """
     safe = wiring.archive is not None and error is None
-    leaving, staying = _parted(thread.turns, selection.start if safe else 0)
+    unneeded = whole and wiring.archive is None
+    leaving, staying = _parted(thread.turns, selection.start if safe or unneeded else 0)
     record: Record = {**_begun(thread)}
     record["slots"] = {name: dict(slot) for name, slot in selection.slots.items()}
     if safe:
@@ -290,7 +305,7 @@ def _remembered(
     record["report"] = report
     get_stream_writer()({"memory_report": report})
     update: dict[str, Any] = {"record": record}
-    if leaving:
+    if leaving and not whole:
         rest = [message for turn in staying for message in turn.messages]
         update["messages"] = Overwrite([*thread.stored_system, *rest])
     return update
@@ -317,11 +332,15 @@ def wiring_of(graph: Any) -> Wiring:
         MemoryOptionError: It has none of our nodes.
     """
     for node in graph.nodes.values():
-        found = getattr(getattr(node, "bound", None), "wiring", None)
-        if isinstance(found, Wiring):
-            return found
+        bound = getattr(node, "bound", None)
+        hook = getattr(bound, "func", None)  # of a middleware: a method of an object that knows its wiring
+        for holder in (bound, getattr(hook, "__self__", None)):
+            found = getattr(holder, "wiring", None)
+            if isinstance(found, Wiring):
+                return found
     raise MemoryOptionError(
-        f"{type(graph).__name__} has no memory nodes. Make it with create_chat_graph(...), or add remember_node(...)."
+        f"{type(graph).__name__} has no memory nodes. Make it with create_chat_graph(...), "
+        "add remember_node(...), or give create_agent a MemoryMiddleware(...)."
     )
 
 

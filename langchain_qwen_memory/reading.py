@@ -32,11 +32,12 @@ class AnswerReader:
         opens: The answer may begin inside thinking, see `ThinkingFilter`.
         told_off: Thinking was switched off in the request. Some servers' parsers then take the whole answer for
             thinking; what comes as thinking is held back until text follows it, or else is the answer.
+        looks: Look for thinking in the text at all.
     """
 
-    def __init__(self, *, opens: bool = False, told_off: bool = False) -> None:
-        self._filter = ThinkingFilter(opens=opens)
-        self._opens = opens
+    def __init__(self, *, opens: bool = False, told_off: bool = False, looks: bool = True) -> None:
+        self._filter = ThinkingFilter(opens=opens, looks=looks)
+        self._opens = opens and looks
         self._holds = told_off
         self._withheld: list[str] = []
         self._reasoning: list[str] = []
@@ -174,13 +175,13 @@ class AnswerReader:
     def _named(self) -> dict[str, Any]:
         about = self._about
         named = {"model_name": about.get("model"), "system_fingerprint": about.get("system_fingerprint")}
-        return {key: value for key, value in named.items() if value} | (
-            {"id": about["id"]} if "id" in about else {}
-        )
+        return {key: value for key, value in named.items() if value} | ({"id": about["id"]} if "id" in about else {})
 
 
-def read_completion(body: dict[str, Any], *, opens: bool = False, told_off: bool = False) -> ChatResult:
-    """Reads a whole answer, of one choice or several; `opens` and `told_off` as for `AnswerReader`.
+def read_completion(
+    body: dict[str, Any], *, opens: bool = False, told_off: bool = False, looks: bool = True
+) -> ChatResult:
+    """Reads a whole answer, of one choice or several; options as for `AnswerReader`.
 
     A whole text shows by a closing tag without an opening one that its template opened the thinking.
     """
@@ -188,7 +189,7 @@ def read_completion(body: dict[str, Any], *, opens: bool = False, told_off: bool
     for choice in body["choices"]:
         message = choice["message"]
         inside = opens or begins_inside(_plain(message.get("content") or ""))
-        reader = AnswerReader(opens=inside, told_off=told_off)
+        reader = AnswerReader(opens=inside, told_off=told_off, looks=looks)
         reader.take({**body, "choices": [{**choice, "delta": message, "index": 0}]})
         reader.finish_reason = choice.get("finish_reason")
         reader.close()

@@ -1,4 +1,4 @@
-"""Decides for each call whether the model thinks, and what gives way where thinking and the request forbid each other."""
+"""Decides for each call whether the model thinks, and what gives way where thinking and the request exclude it."""
 
 import warnings
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from langchain_qwen_memory.structured import (
     schema_instruction,
     wire_response_format,
     wire_tool_choice,
+    wire_tools,
 )
 
 __all__ = ["Plan", "settle"]
@@ -63,7 +64,8 @@ def settle(
     asked = knobs.get("enable_thinking", template.get("enable_thinking"))
     thinks = info.thinking == "always" or (info.thinking == "by_default" if asked is None else bool(asked))
     answer_format, instruction = _format(info, params, server)
-    choice = wire_tool_choice(params.pop("tool_choice", None), params.get("tools") or ())
+    tools = wire_tools(params.get("tools"))
+    choice = wire_tool_choice(params.get("tool_choice"), tools or ())
     if server == "dashscope":
         in_the_way = is_forced(choice) or _is_json_mode(answer_format)
         if thinks and in_the_way and info.thinking != "always":
@@ -72,7 +74,7 @@ def settle(
         elif thinks and in_the_way:
             choice, answer_format = _give_way(info, choice, answer_format)
         _drop_useless_switch(info, knobs)
-    params |= {"tool_choice": choice, "response_format": answer_format}
+    params |= {"tools": tools, "tool_choice": choice, "response_format": answer_format}
     return Plan(
         thinks=thinks,
         must_stream=server == "dashscope" and (info.streams_only or (info.thinking_streams_only and thinks)),
@@ -95,18 +97,12 @@ def _is_json_mode(answer_format: dict[str, Any] | None) -> bool:
     return answer_format is not None and answer_format["type"] == "json_object"
 
 
-def _give_way(
-    info: ModelInfo, choice: Any, answer_format: dict[str, Any] | None
-) -> tuple[Any, dict[str, Any] | None]:
+def _give_way(info: ModelInfo, choice: Any, answer_format: dict[str, Any] | None) -> tuple[Any, dict[str, Any] | None]:
     if is_forced(choice):
-        _warn(
-            f"{info.name} always thinks and cannot be forced to call a tool meanwhile: tool_choice is 'auto'."
-        )
+        _warn(f"{info.name} always thinks and cannot be forced to call a tool meanwhile: tool_choice is 'auto'.")
         choice = "auto"
     if _is_json_mode(answer_format):
-        _warn(
-            f"{info.name} always thinks and has no JSON mode meanwhile: it is only asked in words for JSON."
-        )
+        _warn(f"{info.name} always thinks and has no JSON mode meanwhile: it is only asked in words for JSON.")
         answer_format = None
     return choice, answer_format
 

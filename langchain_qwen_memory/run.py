@@ -213,9 +213,9 @@ async def _afinish(graph: Any, config: RunnableConfig, context: Any) -> None:
 
 def _answered(state: Any) -> bool:
     """Whether a run stopped between an answer and its end; one that waits for a person did not stop."""
-    if not state.next or state.interrupts:
+    if state.interrupts or not state.tasks:
         return False
-    if any(task.result for task in state.tasks):
+    if any(task.result for task in state.tasks):  # written, and not yet in a checkpoint: `next` does not name these
         return True
     messages = state.values.get("messages") or []
     return bool(messages) and not isinstance(messages[-1], HumanMessage)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.utils.function_calling import convert_to_openai_function
+from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
 
 __all__ = [
     "INSTRUCTION",
@@ -22,7 +22,7 @@ INSTRUCTION = "Answer with one JSON object that fits this JSON Schema, and with 
 """Said where a model takes no schema as a parameter."""
 
 
-def wire_response_format(given: Any) -> dict[str, Any] | None:
+def wire_response_format(given: Any, *, strict: bool | None = None) -> dict[str, Any] | None:
     """Writes `response_format`: a type or schema becomes `json_schema`; what is in wire form already stays."""
     if given is None:
         return None
@@ -30,7 +30,7 @@ def wire_response_format(given: Any) -> dict[str, Any] | None:
         return given
     if isinstance(given, dict) and "schema" in given and "name" in given:
         return {"type": "json_schema", "json_schema": given}
-    function = convert_to_openai_function(given)
+    function = convert_to_openai_function(given, strict=strict)
     named = {"name": function["name"], "schema": function["parameters"]}
     return {
         "type": "json_schema",
@@ -54,6 +54,22 @@ def wire_tool_choice(given: Any, tools: Sequence[dict[str, Any]]) -> Any:
     return given or None
 
 
+def wire_tools(given: Sequence[Any] | None) -> list[dict[str, Any]] | None:
+    """Writes tools: functions, classes and LangChain tools become definitions; what is in wire form stays.
+
+    Raises:
+        ValueError: If a tool is one that OpenAI's servers run, which Qwen's compatible protocol does not know.
+    """
+    tools = [convert_to_openai_tool(tool) for tool in given or ()]
+    for tool in tools:
+        if "function" not in tool:
+            raise ValueError(
+                f"A tool of type {tool.get('type')!r} is run by OpenAI's servers and not by Qwen's: "
+                "for search give enable_search=True, for all else a function."
+            )
+    return tools or None
+
+
 def is_forced(tool_choice: Any) -> bool:
     """Says whether a written tool choice leaves the model no answer without a call."""
     return tool_choice == "required" or isinstance(tool_choice, dict)
@@ -68,9 +84,7 @@ def with_instruction(messages: list[dict[str, Any]], instruction: str) -> list[d
     system, *rest = messages
     content = system["content"]
     joined = (
-        f"{content}\n\n{instruction}"
-        if isinstance(content, str)
-        else [*content, {"type": "text", "text": instruction}]
+        f"{content}\n\n{instruction}" if isinstance(content, str) else [*content, {"type": "text", "text": instruction}]
     )
     return [{**system, "content": joined}, *rest]
 

@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage
 from langchain_qwen_memory.catalogue import ModelInfo
 from langchain_qwen_memory.media import audio_tokens, image_tokens, video_tokens
 
-__all__ = ["Body", "TEMPLATES", "TemplateFacts", "body", "joined", "role_of", "tool_text"]
+__all__ = ["TEMPLATES", "Body", "TemplateFacts", "body", "joined", "role_of", "tool_text"]
 
 Form = Literal["json", "xml", "agent"]
 
@@ -72,9 +72,7 @@ TEMPLATES: dict[str, TemplateFacts] = {
     "qwen3-coder": TemplateFacts(form="xml", tools_as="xml", tools_text=14 + 170, lone_tools_text=19),
     "qwen3.5": _QWEN35,
     "qwen3.8": replace(_QWEN35, empty_thought="always", thinking_text=37),
-    "qwen-agent": TemplateFacts(
-        form="agent", tools_as="agent", tools_text=12 + 149, each_tool=12, lone_tools_text=1
-    ),
+    "qwen-agent": TemplateFacts(form="agent", tools_as="agent", tools_text=12 + 149, each_tool=12, lone_tools_text=1),
 }
 """By the catalogue's names. Qwen-Agent's form is what qwen-max still uses."""
 
@@ -165,9 +163,7 @@ def tool_text(tool: Mapping[str, Any], facts: TemplateFacts) -> str:
     if facts.tools_as == "agent":
         name, parameters = function["name"], json.dumps(function.get("parameters", {}), ensure_ascii=False)
         return f"{name}\n\n{name}: {function.get('description', '')} {parameters} ,{name}\n\n"
-    named_last = {key: value for key, value in function.items() if key != "name"} | {
-        "name": function.get("name")
-    }
+    named_last = {key: value for key, value in function.items() if key != "name"} | {"name": function.get("name")}
     return json.dumps({**tool, "function": named_last}, ensure_ascii=False) + "\n"
 
 
@@ -203,9 +199,7 @@ def _calls(message: AIMessage) -> list[tuple[str, Any]]:
     """Names and arguments as they are sent; broken arguments as the text they are."""
     if message.tool_calls or message.invalid_tool_calls:
         valid: list[tuple[str, Any]] = [(call["name"], call["args"]) for call in message.tool_calls]
-        return valid + [
-            (call.get("name") or "", call.get("args") or "") for call in message.invalid_tool_calls
-        ]
+        return valid + [(call.get("name") or "", call.get("args") or "") for call in message.invalid_tool_calls]
     raw = message.additional_kwargs.get("tool_calls") or ()
     return [(call["function"]["name"], _parsed(call["function"].get("arguments") or "")) for call in raw]
 

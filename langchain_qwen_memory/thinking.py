@@ -29,14 +29,15 @@ class ThinkingFilter:
     Args:
         opens: The chat template itself opens the thinking (Qwen3-Thinking-2507, QwQ, Qwen3.5 and later), so that the
             answer begins inside it and only the closing tag is ever seen.
+        looks: Look for tags at all; False: all text is answer.
     """
 
-    def __init__(self, *, opens: bool = False) -> None:
+    def __init__(self, *, opens: bool = False, looks: bool = True) -> None:
         self._opens = opens
-        self._step = self._start
+        self._step = self._start if looks else self._answer
         self._held = ""
         self._closers = tuple(_CLOSERS.values())
-        self.assumed = opens
+        self.assumed = opens and looks
         """Thinking rests on `opens` alone: neither tag has been seen."""
 
     def feed(self, text: str) -> Parted:
@@ -89,13 +90,13 @@ class ThinkingFilter:
     def _inside(self) -> Parted:
         end, closer = self._closing_tag()
         call = self._held.find(_TOOL_CALL)
-        if 0 <= end and (call < 0 or end < call or self._may_be_call(call)):
+        if end >= 0 and (call < 0 or end < call or self._may_be_call(call)):
             thought, self._held = self._held[:end].rstrip(), self._held[end + len(closer) :]
             self._step, self.assumed = self._closed, False
             return Parted(thought, "")
-        if 0 <= call and self._may_be_call(call):
+        if call >= 0 and self._may_be_call(call):
             return self._think(len(self._held[:call].rstrip()))
-        if 0 <= call:
+        if call >= 0:
             return self._think(call + len(_TOOL_CALL))
         return self._think(self._sure())
 

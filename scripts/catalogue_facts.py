@@ -16,11 +16,11 @@ def names(text: str) -> list[str]:
 OTHER = frozenset(
     names(
         """gte-rerank-v2 multimodal-embedding-v1 qwen2.5-vl-embedding qwen3-rerank qwen3-vl-embedding
-        qwen3-vl-rerank text-embedding-async-v1 text-embedding-async-v2 text-embedding-v1 text-
-        embedding-v2 text-embedding-v3 text-embedding-v4 tongyi-embedding-vision-flash tongyi-embedding-
-        vision-plus qwen3-asr-flash qwen3-livetranslate-flash-realtime qwen-omni-turbo-realtime qwen-omni-
-        turbo-realtime-latest qwen3-omni-flash-realtime qwen3.5-omni-flash-realtime qwen3.5-omni-plus-
-        realtime qwen-deep-research"""
+        qwen3-vl-rerank text-embedding-async-v1 text-embedding-async-v2 text-embedding-v1
+        text-embedding-v2 text-embedding-v3 text-embedding-v4 tongyi-embedding-vision-flash
+        tongyi-embedding-vision-plus qwen3-asr-flash qwen3-livetranslate-flash-realtime
+        qwen-omni-turbo-realtime qwen-omni-turbo-realtime-latest qwen3-omni-flash-realtime
+        qwen3.5-omni-flash-realtime qwen3.5-omni-plus-realtime qwen-deep-research"""
     )
 )
 """Entries of the collection that do not answer on the chat protocols: embedding, rerank, websocket,
@@ -157,8 +157,8 @@ later do not.)"""
 
 STREAMS_ONLY = frozenset(
     names(
-        """qwq-32b qwq-plus qvq-max qvq-plus qwen-omni-turbo qwen2.5-omni-7b qwen3-omni-flash qwen3.5-omni-
-        flash qwen3.5-omni-plus"""
+        """qwq-32b qwq-plus qvq-max qvq-plus qwen-omni-turbo qwen2.5-omni-7b qwen3-omni-flash
+        qwen3.5-omni-flash qwen3.5-omni-plus"""
     )
 )
 """Thinking guide (QwQ, QVQ) and omni guide; qwen3.8-omni-flash and the captioner answer without a stream
@@ -182,15 +182,16 @@ JSON_SCHEMA = frozenset(names("qwen3.7-plus qwen3.7-flash qwen3.7-max qwen3.8-ma
 
 JSON_MODE = JSON_SCHEMA | frozenset(
     names(
-        """qwen3.7-max-preview qwen3.8-27b qwen3.8-omni-flash qwen3-max-preview qwen3-coder-plus qwen3-coder-
-        flash qwen2-5-72b-instruct qwen2-5-32b-instruct qwen2-5-14b-instruct qwen2-5-7b-instruct"""
+        """qwen3.7-max-preview qwen3.8-27b qwen3.8-omni-flash qwen3-max-preview qwen3-coder-plus
+        qwen3-coder-flash qwen2-5-72b-instruct qwen2-5-32b-instruct qwen2-5-14b-instruct
+        qwen2-5-7b-instruct"""
     )
 )
 """Structured-output page; for models the console of May 2026 does not list with that feature."""
 
-NO_TOOLS = frozenset(
-    names("qvq-max qwen-doc-turbo qwen-math-plus qwen-math-turbo qwen2-5-math-72b-instruct")
-) | {"qwen2-5-math-7b-instruct"}
+NO_TOOLS = frozenset(names("qvq-max qwen-doc-turbo qwen-math-plus qwen-math-turbo qwen2-5-math-72b-instruct")) | {
+    "qwen2-5-math-7b-instruct"
+}
 """Function-calling guide: not on its list, though a third-party list says so."""
 
 TOOLS = frozenset(

@@ -66,9 +66,7 @@ class Source:
         modal = first(self.intl.get("modalities"), self.cn.get("modalities")) or {}
         listed = self.console.get("inferenceMetadata") or {}
         inputs = first(self.docs.get("input"), facts.INPUTS.get(self.name), listed.get("request_modality"))
-        outputs = first(
-            self.docs.get("output"), listed.get("response_modality"), modal.get("output"), ["text"]
-        )
+        outputs = first(self.docs.get("output"), listed.get("response_modality"), modal.get("output"), ["text"])
         features = set(self.console.get("features", ()))
         others = (self.intl, self.cn)
         tools = any(one.get("tool_call") for one in others) or self.litellm.get("supports_function_calling")
@@ -106,17 +104,12 @@ class Source:
 
     def prices(self) -> dict[str, list[Row]]:
         """Tiers per region; the documentation first, then console (Beijing) and third-party lists (USD)."""
-        found = {
-            facts.REGION.get(region, region): self._documented(region)
-            for region in self.docs.get("price", ())
-        }
+        found = {facts.REGION.get(region, region): self._documented(region) for region in self.docs.get("price", ())}
         for region, modal in self.docs.get("price_modal", {}).items():
             found[region] = [self._modal(region, modal)]
         if "beijing" not in found and (tiers := self._console()):
             found["beijing"] = tiers
-        if "singapore" not in found and (
-            tiers := self._litellm() or self._models_dev(self.intl, "singapore")
-        ):
+        if "singapore" not in found and (tiers := self._litellm() or self._models_dev(self.intl, "singapore")):
             found["singapore"] = tiers
         if "beijing" not in found and (tiers := self._models_dev(self.cn, "beijing")):
             found["beijing"] = tiers
@@ -166,9 +159,7 @@ class Source:
         tiers = lite.get("tiered_pricing") or ([lite] if "input_cost_per_token" in lite else [])
         rows = []
         for tier in tiers:
-            price_in, price_out = (
-                round(tier[f"{side}_cost_per_token"] * 1_000_000, 6) for side in ("input", "output")
-            )
+            price_in, price_out = (round(tier[f"{side}_cost_per_token"] * 1_000_000, 6) for side in ("input", "output"))
             thinking = tier.get("output_cost_per_reasoning_token")
             row = {"up_to": int(tier.get("range", (0, self.limits()["context"]))[1]), "input": price_in}
             row |= {
@@ -225,14 +216,10 @@ def variant(source: Source, family: Source) -> Row:
     differing = {key: value for key, value in mine.items() if theirs.get(key) != value}
     if source.name in facts.THINKING:
         differing["thinking"] = facts.THINKING[source.name]
-    same_console = source.console.get("price_cny_per_mtok_tiers") == family.console.get(
-        "price_cny_per_mtok_tiers"
-    )
+    same_console = source.console.get("price_cny_per_mtok_tiers") == family.console.get("price_cny_per_mtok_tiers")
     own = source.docs.get("price") or (source.console and not same_console)
     if own and source.docs.get("price") != family.docs.get("price"):
-        official = {
-            region: tiers for region, tiers in source.prices().items() if tiers[0]["date"] in (DOCS, CONSOLE)
-        }
+        official = {region: tiers for region, tiers in source.prices().items() if tiers[0]["date"] in (DOCS, CONSOLE)}
         differing["prices"] = family.prices() | official
     return differing
 
@@ -266,21 +253,16 @@ def build(folder: Path) -> Row:
     aliases |= facts.EXTRA_ALIASES | own_names
     lost = set(aliases.values()) - set(models)
     if lost or set(aliases) & set(models):
-        raise SystemExit(
-            f"aliases of no row: {sorted(lost)}; aliases that are rows: {set(aliases) & set(models)}"
-        )
+        raise SystemExit(f"aliases of no row: {sorted(lost)}; aliases that are rows: {set(aliases) & set(models)}")
     return {"pictures": facts.PICTURE_RULES, "models": models, "aliases": aliases}
 
 
 def write(table: Row) -> None:
     """One model a line: small, and a change of one model is one line of a diff."""
     rows = ",\n".join(
-        f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'))}"
-        for name, row in table["models"].items()
+        f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'))}" for name, row in table["models"].items()
     )
-    rest = ",\n".join(
-        f'"{key}":{json.dumps(table[key], separators=(",", ":"))}' for key in ("pictures", "aliases")
-    )
+    rest = ",\n".join(f'"{key}":{json.dumps(table[key], separators=(",", ":"))}' for key in ("pictures", "aliases"))
     TARGET.write_text(f'{{{rest},\n"models":{{\n{rows}\n}}}}\n', encoding="utf-8")
 
 

@@ -90,9 +90,7 @@ def check_id(name: str, value: object) -> None:
         value.encode()
     except UnicodeEncodeError:
         fix = f"clean it with {name}.encode('utf-8', 'replace').decode()"
-        raise ArchiveError(
-            f"{name} {value!r} holds half of a surrogate pair, which is no text; {fix}"
-        ) from None
+        raise ArchiveError(f"{name} {value!r} holds half of a surrogate pair, which is no text; {fix}") from None
 
 
 def check_ids(user: str, thread: str | None) -> None:
@@ -125,17 +123,18 @@ def check_limit(limit: int) -> None:
 def orphan(turn: Turn) -> ArchiveError:
     """The error for a turn whose parent is not archived."""
     return ArchiveError(
-        f"turn {turn.key} follows {turn.parent}, which is not archived in this thread; append the turns before it "
-        "first, oldest first; the first turn's parent is root_key(user, thread)"
+        f"turn {turn.key} follows {turn.parent}, which is not archived in this thread; append the turns before "
+        "it first, oldest first; the first turn's parent is root_key(user, thread)"
     )
 
 
 class Archive(ABC):
     """An append-only store of turns, kept apart by user and thread.
 
-    A thread is a tree of turns, because a user may go back and say something else. The *lineage* of a turn is
-    the path from the thread's first turn to it; the *head* is the turn whose lineage is meant, and without one
-    it is the newest turn appended. Turns of other branches are kept, but `page` and `search` do not see them.
+    A thread is a tree of turns, because a user may go back and say something else. The *lineage* of a turn
+    is the path from the thread's first turn to it; the *head* is the turn whose lineage is meant, and without
+    one it is the newest turn appended. Turns of other branches are kept, but `page` and `search` do not see
+    them.
 
     User "" is a partition of its own: what is stored under a user's id is reached with that id only.
 

@@ -1,9 +1,9 @@
 """Cuts text in any language into the words it is found by: character pairs for Chinese, stems for English.
 
-Chinese, Japanese, Korean, Thai and their kin are cut into single characters and overlapping pairs, which needs
-no dictionary and finds more than word segmentation does (recall@5 on 100 Chinese questions: characters and pairs
-0.85, pairs 0.81, jieba 0.79, trigrams 0.69). Latin words are stemmed as English. What is written together with
-digits or signs, such as KM-3000, 3.14 or a@b.cn, is a word of its own beside its parts.
+Chinese, Japanese, Korean, Thai and their kin are cut into single characters and overlapping pairs, which
+needs no dictionary and finds more than word segmentation does (recall@5 on 100 Chinese questions: characters
+and pairs 0.85, pairs 0.81, jieba 0.79, trigrams 0.69). Latin words are stemmed as English. What is written
+together with digits or signs, such as KM-3000, 3.14 or a@b.cn, is a word of its own beside its parts.
 """
 
 import re
@@ -23,15 +23,15 @@ _UNSPACED = (
     "\U00020000-\U0003ffff"  # rare han
 )
 _ENGLISH = """
-a about all also am an and any are as at be been but by can could did didn't do does doing don't for from had has
-have having he her hers him his how i i'm i've if in into is it it's its just me my no nor not of on or our ours
-out she should so some such than that that's the their theirs them then there these they this those to too us was
-we were what what's when where which while who whom whose why will with would you you're your yours
+a about all also am an and any are as at be been but by can could did didn't do does doing don't for from had
+has have having he her hers him his how i i'm i've if in into is it it's its just me my no nor not of on or our
+ours out she should so some such than that that's the their theirs them then there these they this those to too
+us was we were what what's when where which while who whom whose why will with would you you're your yours
 """
 _CHINESE = frozenset("的了我你您是在吗呢吧啊和与也都就有过给这那个么什他她它们一不很会要说想")
 """Characters that hold a sentence together; in a question, words of nothing else find no turn better."""
 MOST_WORDS = 512
-"""Words of a question that are looked up: half from its beginning, half from its end; between stands a paste."""
+"""Words of a question that are looked up: half from its beginning, half from its end."""
 
 _RUNS = re.compile(rf"([{_UNSPACED}]+)|([^{_UNSPACED}\s]+)")
 _PIECES = re.compile(r"[^\W_](?:[\w.@:/+#'&-]*[^\W_])?[+#]*")

@@ -68,11 +68,7 @@ class InMemoryArchive(Archive):
             for turn in turns:
                 if turn.key in known.turns or turn.key in new:
                     continue
-                if (
-                    turn.parent not in known.turns
-                    and turn.parent not in new
-                    and turn.parent != root_key(user, thread)
-                ):
+                if turn.parent not in known.turns and turn.parent not in new and turn.parent != root_key(user, thread):
                     raise orphan(turn)
                 new[turn.key] = turn
             self._threads[user, thread] = known
@@ -102,12 +98,7 @@ class InMemoryArchive(Archive):
     @override
     def get(self, user: str, thread: str, keys: Sequence[str]) -> list[Turn]:
         with self._lock:
-            return [
-                known.turns[key]
-                for _, known in self._known(user, thread)
-                for key in keys
-                if key in known.turns
-            ]
+            return [known.turns[key] for _, known in self._known(user, thread) for key in keys if key in known.turns]
 
     @override
     def page(

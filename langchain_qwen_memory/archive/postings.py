@@ -1,10 +1,10 @@
 """The full text of a SQLite archive: per user, newest turns one by one, older ones in inverted segments.
 
-Updating a list per word at each turn would rewrite a page of the file for each word of the turn. So the words of
-a turn are first kept in one row (`fresh`); 64 such rows are turned over into a segment, a row per word, and small
-segments are merged when they hold 512 turns together. A turn is thus rewritten twice in its life, and a search
-reads at most 64 rows and then, per word, one row of each segment. Everything is keyed by user: others' turns cost
-nothing.
+Updating a list per word at each turn would rewrite a page of the file for each word of the turn. So the words
+of a turn are first kept in one row (`fresh`); 64 such rows are turned over into a segment, a row per word, and
+small segments are merged when they hold 512 turns together. A turn is thus rewritten twice in its life, and a
+search reads at most 64 rows and then, per word, one row of each segment. Everything is keyed by user: others'
+turns cost nothing.
 """
 
 import sqlite3
@@ -47,9 +47,7 @@ CREATE TABLE qwen_memory_words (
 
 def add(db: sqlite3.Connection, user: int, turn: tuple[int, int, int], words: Counter[str]) -> None:
     """Index one turn, given as (id, branch, position), inside the caller's transaction."""
-    slot = db.execute(
-        "SELECT coalesce(max(slot), -1) + 1 FROM qwen_memory_fresh WHERE user = ?", (user,)
-    ).fetchone()[0]
+    slot = db.execute("SELECT coalesce(max(slot), -1) + 1 FROM qwen_memory_fresh WHERE user = ?", (user,)).fetchone()[0]
     listed = "".join(f"{word} {min(count, MOST)}\n" for word, count in words.items())
     row = (user, slot, *turn, words.total(), "\n" + listed)
     db.execute("INSERT INTO qwen_memory_fresh VALUES (?, ?, ?, ?, ?, ?, ?)", row)
@@ -64,9 +62,7 @@ def best(
 
     `reach` tells the lineages searched as (branch, last position) pairs. Must run inside one transaction.
     """
-    numbers = {
-        word: number for number, word in enumerate(sorted(words))
-    }  # in one order, so that equals add up equally
+    numbers = {word: number for number, word in enumerate(sorted(words))}  # in one order, so that equals add up equally
     turns, starts, fresh = _turns(db, user)
     if not numbers or not len(turns):
         return []
@@ -80,9 +76,7 @@ def drop(db: sqlite3.Connection, user: int, turns: Collection[int]) -> None:
     """Take turns of a user out of the index; no word of them stays."""
     import numpy as np
 
-    db.executemany(
-        "DELETE FROM qwen_memory_fresh WHERE user = ? AND turn = ?", ((user, turn) for turn in turns)
-    )
+    db.executemany("DELETE FROM qwen_memory_fresh WHERE user = ? AND turn = ?", ((user, turn) for turn in turns))
     gone = np.array(sorted(turns), dtype="<u4")
     for segment, table in _segments(db, user):
         if np.isin(table["turn"], gone).any():
@@ -116,9 +110,7 @@ def _seal(db: sqlite3.Connection, user: int) -> None:
         _merge(db, user, small, np.array([], dtype="<u4"))
 
 
-def _store(
-    db: sqlite3.Connection, user: int, turns: "Table", lists: Iterable[tuple[str, bytes | bytearray]]
-) -> None:
+def _store(db: sqlite3.Connection, user: int, turns: "Table", lists: Iterable[tuple[str, bytes | bytearray]]) -> None:
     segment = db.execute(
         "INSERT INTO qwen_memory_segments (user, size, turns) VALUES (?, ?, ?)",
         (user, len(turns), turns.tobytes()),
@@ -137,9 +129,7 @@ def _segments(db: sqlite3.Connection, user: int, below: int = 1 << 32) -> list[t
     return sorted(tables, key=lambda pair: int(pair[1]["turn"][0]))
 
 
-def _merge(
-    db: sqlite3.Connection, user: int, segments: list[tuple[int, "Table"]], gone: "npt.NDArray[Any]"
-) -> None:
+def _merge(db: sqlite3.Connection, user: int, segments: list[tuple[int, "Table"]], gone: "npt.NDArray[Any]") -> None:
     """Put segments into one, without the turns that are gone; nothing is stored where none stays."""
     import numpy as np
 
@@ -206,16 +196,13 @@ def _postings(
     where = f"segment IN ({owned}) AND word IN ({marks})"
     query = f"SELECT segment, word, entries FROM qwen_memory_words WHERE {where}"  # noqa: S608
     found = db.execute(query, tuple(numbers)).fetchall()
+    late = np.array(_mentions(numbers, fresh, first), dtype=np.int64).reshape(-1, 3)
     entries = np.frombuffer(b"".join(row[2] for row in found), dtype=ENTRY)
-    sizes = [len(row[2]) // ENTRY_BYTES for row in found]
-    rows = entries["slot"].astype(np.int64) + np.repeat([starts[row[0]] for row in found] or [0], sizes or 0)
-    words = np.repeat([numbers[row[1]] for row in found] or [0], sizes or 0)
-    late = np.array(_mentions(numbers, fresh, first), dtype=np.int64).reshape(-1, 3).T
-    return Postings(
-        np.concatenate((rows, late[0])),
-        np.concatenate((words.astype(np.int64), late[1])),
-        np.concatenate((entries["count"].astype(np.int64), late[2])),
-    )
+    sizes = np.array([len(row[2]) // ENTRY_BYTES for row in found] + [1] * len(late), dtype=np.int64)
+    rows = np.repeat([starts[row[0]] for row in found] + late[:, 0].tolist(), sizes)
+    rows[: len(entries)] += entries["slot"]
+    words = np.repeat([numbers[row[1]] for row in found] + late[:, 1].tolist(), sizes)
+    return Postings(rows, words, np.concatenate((entries["count"], late[:, 2])))
 
 
 def _mentions(numbers: dict[str, int], fresh: list[str], first: int) -> list[tuple[int, int, int]]:

@@ -48,15 +48,19 @@ def bm25(lengths: "Integers", reach: "Flags", postings: Postings) -> "Floats":
     """
     import numpy as np
 
-    seen = reach[postings.rows]
-    rows, words, counts = (array[seen] for array in postings)
+    rows, words, counts = postings
     total = int(reach.sum())
+    if total < len(reach):
+        seen = reach[rows]
+        rows, words, counts = rows[seen], words[seen], counts[seen]
     if not total or not len(rows):
         return np.zeros(len(lengths))
     holders = np.bincount(words)
-    rarity = np.log1p((total - holders + 0.5) / (holders + 0.5))
-    relative = lengths / max(lengths[reach].mean(), 1.0)
-    gain = rarity[words] * counts * (K1 + 1) / (counts + K1 * (1 - B + B * relative[rows]))
+    rarity = (K1 + 1) * np.log1p((total - holders + 0.5) / (holders + 0.5))
+    hold = K1 * (1 - B + B * lengths / max(lengths[reach].mean(), 1.0))
+    gain = rarity[words]
+    gain *= counts  # in place: a question of common words has a hundred thousand mentions
+    gain /= counts + hold[rows]
     return np.asarray(np.bincount(rows, weights=gain, minlength=len(lengths)), dtype=np.float64)
 
 

@@ -51,9 +51,7 @@ class SqliteArchive(Archive):
     @override
     def append(self, user: str, thread: str, turns: Sequence[Turn]) -> int:
         check_ids(user, thread)
-        ready = [
-            (turn, pack(turn.messages, turn.text), count_words(turn.text)) for turn in turns
-        ]  # before the lock
+        ready = [(turn, pack(turn.messages, turn.text), count_words(turn.text)) for turn in turns]  # before the lock
         with self._file.write() as db:
             place = rows.make_thread(db, user, thread)
             return sum(rows.append(db, place, *entry) for entry in ready)

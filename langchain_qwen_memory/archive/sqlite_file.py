@@ -38,11 +38,11 @@ FIXES = {
     sqlite3.SQLITE_READONLY: "let this process write the file and its folder (chmod u+w {path} {folder})",
     sqlite3.SQLITE_PERM: "let this process write the file and its folder (chmod u+w {path} {folder})",
     sqlite3.SQLITE_FULL: "the disk is full: free some space under {folder} and try again",
-    sqlite3.SQLITE_IOERR: "the disk refused: see its free space, quota and health under {folder}, and try again",
-    sqlite3.SQLITE_BUSY: "another process has the write lock: try again, or wait longer than timeout={timeout}",
-    sqlite3.SQLITE_LOCKED: "another process has the write lock: try again, or wait longer than timeout={timeout}",
+    sqlite3.SQLITE_IOERR: "the disk refused: see free space, quota and health of {folder}, and try again",
+    sqlite3.SQLITE_BUSY: "another process is writing: try again, or wait longer than timeout={timeout}",
+    sqlite3.SQLITE_LOCKED: "another process is writing: try again, or wait longer than timeout={timeout}",
     sqlite3.SQLITE_NOTADB: "it is no SQLite database: give another path",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged: put a copy back, or save what reads: sqlite3 {path} .recover",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: put a copy back, or rescue it: sqlite3 {path} .recover",
 }
 
 
@@ -61,9 +61,7 @@ class SqliteFile:
         """
         self.path = os.fspath(path)
         if not self.path:
-            raise ArchiveError(
-                "the archive needs a path, not ''; write SqliteArchive('chat.db') or ':memory:'"
-            )
+            raise ArchiveError("the archive needs a path, not ''; write SqliteArchive('chat.db') or ':memory:'")
         self.timeout = timeout
         self._closed = False
         self._inherited: list[sqlite3.Connection] = []
@@ -161,8 +159,8 @@ class SqliteFile:
         if version > SCHEMA_VERSION:
             self.close()
             raise ArchiveError(
-                f"the archive {self.path} has schema {version}, which a newer version wrote; this one reads up to "
-                f"schema {SCHEMA_VERSION}: pip install -U langchain-qwen-memory"
+                f"the archive {self.path} has schema {version}, which a newer version wrote; this one reads up "
+                f"to schema {SCHEMA_VERSION}: pip install -U langchain-qwen-memory"
             )
 
     @staticmethod
@@ -177,9 +175,7 @@ class SqliteFile:
             self._reopen()
         with self._write_lock if writing else self._read_lock:
             if self._closed:
-                raise ArchiveError(
-                    f"the archive {self.path} is closed; open it again with SqliteArchive(...)"
-                )
+                raise ArchiveError(f"the archive {self.path} is closed; open it again with SqliteArchive(...)")
             yield self._writer if writing else self._reader
 
     def _reopen(self) -> None:

@@ -38,9 +38,7 @@ WITH RECURSIVE line(branch, last, depth) AS (
     FROM line JOIN qwen_memory_branches b ON b.id = line.branch WHERE b.parent IS NOT NULL)
 SELECT branch, last FROM line ORDER BY depth
 """
-_OF_TURN = _LINE.format(
-    start="SELECT branch, position, 0 FROM qwen_memory_turns WHERE thread = ? AND key = ?"
-)
+_OF_TURN = _LINE.format(start="SELECT branch, position, 0 FROM qwen_memory_turns WHERE thread = ? AND key = ?")
 _OF_THREAD = _LINE.format(
     start="SELECT head_branch, head_position, 0 FROM qwen_memory_threads WHERE id = ? AND turns > 0"
 )
@@ -81,9 +79,7 @@ def make_thread(db: sqlite3.Connection, user: str, thread: str) -> Place:
         db.execute("INSERT INTO qwen_memory_users (name) VALUES (?)", (user,))
         place = find(db, user, thread)
     if place.thread < 0:
-        db.execute(
-            "INSERT INTO qwen_memory_threads (user, name, turns) VALUES (?, ?, 0)", (place.user, thread)
-        )
+        db.execute("INSERT INTO qwen_memory_threads (user, name, turns) VALUES (?, ?, 0)", (place.user, thread))
         place = find(db, user, thread)
     return place
 
@@ -146,15 +142,11 @@ def reach(db: sqlite3.Connection, place: Place) -> list[tuple[int, int]]:
 
 def one(db: sqlite3.Connection, place: Place, key: str) -> Row | None:
     """The row of a turn, for `to_turn`."""
-    found: Row | None = db.execute(
-        f"{_TURNS} WHERE t.thread = ? AND t.key = ?", (place.thread, key)
-    ).fetchone()
+    found: Row | None = db.execute(f"{_TURNS} WHERE t.thread = ? AND t.key = ?", (place.thread, key)).fetchone()
     return found
 
 
-def newest(
-    db: sqlite3.Connection, line: Sequence[tuple[int, int]], before: int | None, limit: int
-) -> list[Row]:
+def newest(db: sqlite3.Connection, line: Sequence[tuple[int, int]], before: int | None, limit: int) -> list[Row]:
     """The newest rows of a lineage below a position, newest first."""
     rows: list[Row] = []
     query = f"{_TURNS} WHERE t.branch = ? AND t.position <= ? ORDER BY t.position DESC LIMIT ?"
@@ -204,9 +196,7 @@ def note(db: sqlite3.Connection, place: Place, key: str) -> dict[str, Any] | Non
 
 def erase_thread(db: sqlite3.Connection, place: Place) -> int:
     """Erase a thread and every word of it; the number of its turns."""
-    turns = [
-        row[0] for row in db.execute("SELECT id FROM qwen_memory_turns WHERE thread = ?", (place.thread,))
-    ]
+    turns = [row[0] for row in db.execute("SELECT id FROM qwen_memory_turns WHERE thread = ?", (place.thread,))]
     postings.drop(db, place.user, turns)
     _erase(db, place.thread)
     return len(turns)

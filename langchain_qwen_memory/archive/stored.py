@@ -22,7 +22,7 @@ DEEPEST = 100
 
 
 def pack(messages: Iterable[BaseMessage], text: str) -> bytes:
-    """A turn's messages and searchable text, compressed; the text repeats them and so costs next to nothing."""
+    """Messages and searchable text, compressed; the text repeats them and so costs next to nothing."""
     data = [
         {"type": message.type, "data": plain(message.model_dump(exclude_defaults=True))}
         for message in map(whole, messages)
@@ -79,5 +79,5 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, bytes | bytearray):
         return b64encode(value).decode()
     kind = type(value)
-    nameless = kind.__repr__ == object.__repr__  # such a repr holds an address, new in each process
-    return f"<{kind.__module__}.{kind.__qualname__}>" if nameless else repr(value)
+    told = any("__repr__" in vars(base) for base in kind.__mro__[:-1])  # object's own repr is an address
+    return repr(value) if told else f"<{kind.__module__}.{kind.__qualname__}>"

@@ -59,7 +59,7 @@ class Course:
 
 
 def relative(price: Any) -> Rates:
-    """Rates from a `catalogue.Price`; what is missing or zero there gets the defaults (a hit 20 %, output threefold)."""
+    """Rates from a `catalogue.Price`; what is missing or 0 gets the defaults (hit 20 %, output threefold)."""
     paid = float(getattr(price, "input", None) or 0)
     if not paid:
         return Rates()

@@ -6,11 +6,11 @@ The rules know Chinese and English, digits rather than number words, and texts r
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, TypeAlias
+
+from langchain_qwen_memory.memory.wording import MONTH, about, normal
 
 Kind: TypeAlias = Literal["wish", "id", "phone", "email", "url", "number", "date", "name"]
 Speaker: TypeAlias = Literal["user", "assistant", "notes"]
@@ -23,13 +23,9 @@ _CLAUSE = 48
 """Characters of a fact with the words around it; a longer value stands alone."""
 _LONGEST = 300
 """Characters of a value: no rule takes more, so that no ledger is filled by one link."""
-_LONGEST_WISH = {"zh": 40, "en": 100}
+_WISH_LENGTH = {"zh": range(3, 41), "en": range(6, 101)}
+"""Characters of a clause that is taken for a wish."""
 
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
-    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-)
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _UNITS = (
     r"%|‰|℃|°C|万?元|万?块|万|亿元?|万?(?:美元|欧元|日元|英镑|港币|人民币)|公斤|千克|毫克|克|斤|吨|毫升|升|厘米|毫米|"
     r"公里|千米|平方米|平米|英寸|米|度|岁|年|个月|周|天|小时|分钟|秒|次|个|人|位|件|份|台|箱|盒|瓶|杯|楼|层|页|折|倍|"
@@ -49,8 +45,8 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
             r"|(?:下下|上上|[下上本这])?个?(?:周|星期|礼拜)[一二三四五六日天末](?!年)"
             rf"|{_DAYTIME}\d{{1,2}}[点时](?:半|一刻|\d{{1,2}}分?)?|(?<!\d)\d{{1,2}}点(?:半|一刻|\d{{1,2}}分)"
             r"|(?<![\d:.])\d{1,2}[::]\d{2}(?::\d{2})?(?:\s?[ap]\.?m\b)?(?![\d:])|(?<![\d.])\d{1,2}\s?[ap]\.?m\b"
-            rf"|\b{_MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?(?!\d)(?:,?\s+\d{{4}})?"
-            rf"|(?<!\d)\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\b(?:,?\s+\d{{4}})?"
+            rf"|\b{MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?(?!\d)(?:,?\s+\d{{4}})?"
+            rf"|(?<!\d)\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTH}\b(?:,?\s+\d{{4}})?"
             r"|\b(?:(?:next|last|this)\s+)?(?:mon|tues|wednes|thurs|fri|satur|sun)day\b",
             re.IGNORECASE,
         ),
@@ -59,7 +55,8 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         "phone",
         re.compile(
             r"(?<![\d-])(?:\+\d{1,3}[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)"
-            r"|(?<![\d-])0\d{2,3}-\d{7,8}(?!\d)|(?<![\d-])[48]00-\d{3,4}-\d{3,4}(?!\d)|\+\d{1,3}(?:[ -]\d{2,4}){2,5}(?!\d)"
+            r"|(?<![\d-])0\d{2,3}-\d{7,8}(?!\d)|(?<![\d-])[48]00-\d{3,4}-\d{3,4}(?!\d)"
+            r"|\+\d{1,3}(?:[ -]\d{2,4}){2,5}(?!\d)"
         ),
     ),
     (
@@ -76,12 +73,16 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
             rf"|(?<![A-Za-z\d.,])\d[\d,]*(?:\.\d+)?\s?(?:{_UNITS})"
         ),
     ),
-    ("name", re.compile(r"《[^《》\n]{1,40}》|「[^「」\n]{1,40}」|『[^『』\n]{1,40}』|“[^“”\n]{1,30}”|\"[^\"\n]{2,30}\"")),
+    (
+        "name",
+        re.compile(r"《[^《》\n]{1,40}》|「[^「」\n]{1,40}」|『[^『』\n]{1,40}』|“[^“”\n]{1,30}”|\"[^\"\n]{2,30}\""),
+    ),
 )
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _BORDER = re.compile(r"[。！？!?；;，\n]|,(?!\d)|\.(?=\s|\Z)")
 _SENTENCES = re.compile(r"[^。！？!?；;\n]+?(?:[。！？!?；;\n]|\.(?=\s|\Z)|\Z)")
 _PARTS = re.compile(r"[，、,]")
+_AND_EN = re.compile(r",?\s+(?:and|but)\s+(?=(?:i|we|my|he|she|they)\b)", re.IGNORECASE)
 
 _WISH_ZH = re.compile(
     r"过敏|忌口|不吃|不喝|不要(?!紧)|不想|不喜欢|不爱|不能|不用(?!谢)|不再|不抽|从不|从来不|(?<![特区分级个性告])别(?![人的墅])"
@@ -98,19 +99,6 @@ _NO_WISH = re.compile(
     r"|\b(?:don't|do not|can't|cannot) (?:know|think|understand|see|remember|believe)\b|(?:would|'d) (?:like|love)\b",
     re.IGNORECASE,
 )
-_DENIES = re.compile(
-    r"不|没|勿|(?<![特区分级个性告])别(?![人的墅])|过敏|讨厌|忌|n't\b|\b(?:not|never|no|cannot|without|allerg\w+|hates?|"
-    r"dislikes?|avoids?)\b",
-    re.IGNORECASE,
-)
-_IDLE_ZH = re.compile(r"我们?|咱们?|本人|用户|其实|也|都|很|非常|最|太|特别|真的|比较|了|的|请|是|在|会|说|[一-鿿]称")
-_VERB_ZH = re.compile(r"不|没|别|再|喜欢|爱|讨厌|过敏|对|吃|喝|要|想|用|能|已经?|现在|经")
-_IDLE_EN = frozenset(
-    "i i'm my me we our the a an is am are was be been user he she they his her their to of any anymore more now it "
-    "this that very really so also and but please do does don't doesn't not never no cannot can't won't says said".split()
-)
-_VERB_EN = frozenset("like love prefer hate dislike avoid allergic allergy eat drink".split())
-
 _CHANGED = re.compile(
     r"(?:\s|[:：=]|改为|改成|改到|变成|变为|调整?[为到]|提高到|降到|涨到|定[在为]|现在|是|为|is|are|was|now|changed|set|moved)+(?:\s|大?约|to|about)*\Z",
     re.IGNORECASE,
@@ -158,7 +146,9 @@ def facts_in(text: str, speaker: Speaker) -> Iterator[Fact]:
 
 
 def _valued(kind: Kind, text: str, start: int, end: int, *, own: bool) -> Fact:
-    left = max((border.end() for border in _BORDER.finditer(text, max(0, start - 200), start)), default=max(0, start - 200))
+    left = max(
+        (border.end() for border in _BORDER.finditer(text, max(0, start - 200), start)), default=max(0, start - 200)
+    )
     border = _BORDER.search(text, end)
     right = min(border.start() if border else len(text), end + 200)
     before = text[left:start]
@@ -192,74 +182,15 @@ def _wishes(text: str, speaker: Speaker) -> Iterator[Fact]:
             words = part.strip(" \t\n。！？!?；;，,.-*•")
             chinese = bool(_WISH_ZH.search(words))
             english = bool(_WISH_EN.search(words)) and (speaker == "notes" or bool(_SELF_EN.search(words)))
-            longest = _LONGEST_WISH["zh" if chinese else "en"]
-            if (chinese or english) and not _NO_WISH.search(part) and 2 < len(words) <= longest:
+            short = len(words) in _WISH_LENGTH["zh" if chinese else "en"]
+            if (chinese or english) and short and not _NO_WISH.search(part):
                 yield Fact("wish", words, words, 2 * _WEIGHT["wish"] + (speaker == "user"), about(words), replaces=True)
 
 
 def _parts(sentence: str) -> list[str]:
-    """Chinese clauses stand between commas; an English sentence is one ("I don't eat nuts, eggs or milk")."""
+    """Chinese clauses stand between commas; English ones may hold commas ("I don't eat nuts, eggs or milk")."""
     if not _WISH_ZH.search(sentence):
-        return [sentence]
+        return _AND_EN.split(sentence)
     parts = _PARTS.split(sentence)
     ending = sentence[-1] if sentence[-1] in "?？" else ""
     return [part + ending * (part is not parts[-1]) for part in parts]
-
-
-def denies(words: str) -> bool:
-    """Whether a clause says no: by an odd number of negations, "allergic" being one."""
-    return len(_DENIES.findall(words)) % 2 == 1
-
-
-def about(words: str) -> str:
-    """What a wish is about, without who and how: "我不喜欢龙井了" and "我喜欢龙井" are both about "龙井"."""
-    latin = sorted(set(_latin(words)) - {_stem(verb) for verb in _VERB_EN})
-    return "".join(_HAN.findall(_VERB_ZH.sub("", _IDLE_ZH.sub("", words)))) + " ".join(latin)
-
-
-_HAN = re.compile(r"[\u3400-\u9fff]+")
-_LATIN = re.compile(r"[a-z0-9][a-z0-9'-]*")
-
-
-def _latin(words: str) -> list[str]:
-    found = _LATIN.findall(unicodedata.normalize("NFKC", words).lower())
-    return [_stem(word) for word in found if word not in _IDLE_EN]
-
-
-def _stem(word: str) -> str:
-    for ending in ("ing", "ies", "es", "ed", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) > 2:
-            return word[: -len(ending)]
-    return word
-
-
-def terms(words: str) -> set[str]:
-    """What a clause says, comparable: pairs of Chinese characters and stems of other words, without idle ones."""
-    runs = _HAN.findall(_IDLE_ZH.sub("", words))
-    return {run[at : at + 2] for run in runs for at in range(max(1, len(run) - 1))} | set(_latin(words))
-
-
-@lru_cache(maxsize=1024)
-def normal(text: str) -> str:
-    """A text comparable: width, case, spaces, thousands separators, forms of dates and of money are evened out."""
-    text = unicodedata.normalize("NFKC", text).lower()
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-    text = re.sub(rf"\b({_MONTH})\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?\s+(\d{{4}}))?", _month_first, text)
-    text = re.sub(rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?({_MONTH})\b(?:,?\s+(\d{{4}}))?", _day_first, text)
-    text = re.sub(r"(?<!\d)(\d{4})[年/.-](\d{1,2})[月/.-](\d{1,2})(?!\d)[日号]?", _ymd, text)
-    text = re.sub(r"(?<!\d)(\d{1,2})月(\d{1,2})(?!\d)[日号]?", lambda found: f"-{int(found[1])}-{int(found[2])}", text)
-    text = re.sub(r"¥\s?(\d+(?:\.\d+)?万?)", r"\1元", text)
-    text = re.sub(r"(\d万?)(?:块钱?|rmb|cny|人民币)", r"\1元", re.sub(r"\s+", "", text))
-    return text.strip("《》「」『』“”\"")
-
-
-def _ymd(found: re.Match[str]) -> str:
-    return f"{found[1]}-{int(found[2])}-{int(found[3])}"
-
-
-def _month_first(found: re.Match[str]) -> str:
-    return f"{found[3] or ''}-{_MONTHS.index(found[1][:3]) + 1}-{int(found[2])}"
-
-
-def _day_first(found: re.Match[str]) -> str:
-    return f"{found[3] or ''}-{_MONTHS.index(found[2][:3]) + 1}-{int(found[1])}"

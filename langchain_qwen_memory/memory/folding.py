@@ -64,6 +64,10 @@ class Rule:
         """Whether turns and summary are past `mark` times the trigger."""
         return grown.turns > mark * self.turns or grown.tokens + summary > mark * self.tokens(grown)
 
+    def past(self, turns: Sequence[LiveTurn], summary: int, mark: float = 1.0) -> bool:
+        """`due` for all of the turns."""
+        return self.due(whole(turns, self.keep_turns, self.keep_tokens), summary, mark)
+
     def kept_from(self, turns: Sequence[LiveTurn], limits: Limits, tokens: float | None = None) -> int:
         """Position of the first turn that a fold leaves; the last one is always left."""
         most = self.keep_tokens if tokens is None else min(tokens, self.keep_tokens)
@@ -72,7 +76,7 @@ class Rule:
         return max(newest_within(tuple(turns), size, limits, besides=besides) for size in sizes)
 
     def end(
-        self, turns: Sequence[LiveTurn], *, summary: int, limits: Limits, mark: float = 1.0, wide: bool = False
+        self, turns: Sequence[LiveTurn], *, summary: int, limits: Limits, mark: float = 1.0, least: float = 0
     ) -> int:
         """Where the next fold ends: the position of the first turn that it leaves.
 
@@ -81,18 +85,16 @@ class Rule:
             summary: Tokens of the summary that stands.
             limits: The room of a view.
             mark: Share of the trigger from which a fold is due.
-            wide: Take all that `keep` does not leave, though less was due: a smaller fold has not shrunk the view.
+            least: Tokens below which nothing is due: a fold at fewer has not shrunk the view.
 
         Returns:
             The position of the first of `turns` where nothing is due.
         """
         grown = measured(turns, self.keep_turns, self.keep_tokens)
-        if not self.due(grown[-1], summary, mark):
-            return turns[0].position
-        if wide or self.due(grown[-1], summary, _BACKLOG):
+        if self.due(grown[-1], summary, _BACKLOG):
             return self.piece(turns, self.kept_from(turns, limits), summary)
         for past in grown:
-            if self.due(past, summary, mark):
+            if past.tokens + summary >= least and self.due(past, summary, mark):
                 end = self.kept_from(turns[: past.turns], limits)
                 if end > turns[0].position:
                     return self.piece(turns, end, summary)
@@ -102,16 +104,26 @@ class Rule:
         """The end brought forward to what one call may be given; a turn at least, if there is one to fold."""
         first = turns[0].position
         foldable = turns[: max(0, end - first)]
-        whole = Grown(len(foldable), sum(turn.tokens for turn in foldable), 0, 0)
-        most = min(self.takes - summary, _PIECE * self.tokens(whole))
+        most = min(self.takes - summary, _PIECE * self.tokens(whole(turns, self.keep_turns, self.keep_tokens)))
         taken = sum(total <= most for total in accumulate(turn.tokens for turn in foldable))
         return first + min(len(foldable), max(1, min(taken, int(min(_PIECE * self.turns, len(foldable))))))
+
+
+def whole(turns: Sequence[LiveTurn], keep_turns: float, keep_tokens: float) -> Grown:
+    """What all turns amount to."""
+    kept = turns[-int(min(keep_turns, len(turns))) :]
+    return Grown(
+        turns=len(turns),
+        tokens=sum(turn.tokens for turn in turns),
+        calls=sum(map(_calls, turns)),
+        kept=int(min(keep_tokens, sum(turn.tokens for turn in kept))),
+    )
 
 
 def measured(turns: Sequence[LiveTurn], keep_turns: float, keep_tokens: float) -> list[Grown]:
     """What the first turn, the first two, ... all turns amount to."""
     tokens = [0, *accumulate(turn.tokens for turn in turns)]
-    calls = accumulate(sum(isinstance(message, AIMessage) for message in turn.messages) for turn in turns)
+    calls = accumulate(map(_calls, turns))
     return [
         Grown(
             turns=number,
@@ -121,6 +133,10 @@ def measured(turns: Sequence[LiveTurn], keep_turns: float, keep_tokens: float) -
         )
         for number, called in enumerate(calls, start=1)
     ]
+
+
+def _calls(turn: LiveTurn) -> int:
+    return sum(isinstance(message, AIMessage) for message in turn.messages)
 
 
 def tokens_in(fraction: float, limits: Limits) -> float:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage, HumanMessage
 
-from langchain_qwen_memory.memory.facts import Fact, denies, facts_in, normal, terms
+from langchain_qwen_memory.memory.facts import Fact, facts_in
 from langchain_qwen_memory.memory.text import said
 from langchain_qwen_memory.memory.turns import Counter, LiveTurn
+from langchain_qwen_memory.memory.wording import denies, normal, terms
 
 _ENOUGH = 0.75
 """Share of a clause's terms that a summary must have in one place to have said it."""
@@ -54,21 +55,17 @@ def facts_of(notes: Iterable[str], summary: str, turns: Iterable[LiveTurn]) -> l
 def holding(facts: Sequence[Fact]) -> list[Fact]:
     """Each fact once, without those that a later one replaces."""
     kept: dict[tuple[str, str], Fact] = {}
-    replaced: set[tuple[str, str]] = set()
+    replaced: set[tuple[str, str, bool]] = set()
     for fact in reversed(facts):
         known = kept.get(fact.identity)
         if known is not None:
             kept[fact.identity] = known if known.weight >= fact.weight else fact
             continue
-        subject = (fact.kind, fact.label)
-        if fact.kind == "wish":
-            if fact.label and ("not " * (not denies(fact.value)) + fact.kind, fact.label) in replaced:
-                continue
-            replaced.add(("not " * denies(fact.value) + fact.kind, fact.label))
-        elif subject in replaced:
+        denied = fact.kind == "wish" and denies(fact.value)
+        if fact.label and (fact.kind, fact.label, denied) in replaced:
             continue
-        elif fact.replaces:
-            replaced.add(subject)
+        if fact.label and fact.replaces:
+            replaced.add((fact.kind, fact.label, fact.kind == "wish" and not denied))
         kept[fact.identity] = fact
     return list(reversed(kept.values()))
 
@@ -108,10 +105,7 @@ def with_ledger(summary: str, lines: Sequence[str], *, chinese: bool) -> str:
 
 def _missing(summary: str, facts: Sequence[Fact]) -> list[Fact]:
     text = normal(summary)
-    clauses = [
-        (terms(clause), denies(clause))
-        for clause in {*_SENTENCES.findall(summary), *_CLAUSES.findall(summary)}
-    ]
+    clauses = [(terms(clause), denies(clause)) for clause in {*_SENTENCES.findall(summary), *_CLAUSES.findall(summary)}]
     return [fact for fact in facts if not _written(text, fact) and not _meant(clauses, fact)]
 
 

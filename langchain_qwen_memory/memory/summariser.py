@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from itertools import accumulate
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 
 from langchain_qwen_memory.errors import ViewTooLargeError
-from langchain_qwen_memory.memory.base import Conversation
-from langchain_qwen_memory.memory.render import framed_summary, render, system_message, turn_messages
+from langchain_qwen_memory.memory.base import Answer, Ask, Conversation
+from langchain_qwen_memory.memory.ledger import beside, facts_of, with_ledger
+from langchain_qwen_memory.memory.render import render, system_message, turn_messages
+from langchain_qwen_memory.memory.running import Running
+from langchain_qwen_memory.memory.summary_text import cleaned, shortened, summary_cost
 from langchain_qwen_memory.memory.text import is_chinese, said
-from langchain_qwen_memory.memory.turns import Counter, LiveTurn
+from langchain_qwen_memory.memory.turns import LiveTurn
+
+NOTE_VERSION = 1
+"""Grows when notes change in meaning, so that old ones are not taken for new ones."""
 
 _CHINESE = (
     "请把以上对话连同已有的摘要合并，写成一份新的摘要，不超过 {length} 字，供之后接着对话用。"
@@ -35,13 +42,6 @@ _CHARACTERS, _WORDS = 1.2, 0.7
 """Of a token, on the safe side: a summary that knows its length is not cut."""
 
 _MEDIA = {"image": "图片", "audio": "音频", "video": "视频", "file": "文件"}
-_SENTENCE = re.compile(r".+?(?:[。！？!?；;…]+[”’」』）)\"']*|\.(?=\s|\Z)|\n|\Z)\s*", re.DOTALL)
-_ENDED = re.compile(r"[。！？!?；;….）)」』”\"\]]\s*\Z")
-_THINK = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
-_FRAME = re.compile(r"</?\s*(?:summary|records|think(?:ing)?)\b[^>]*>", re.IGNORECASE)
-_BINARY = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=]*|[A-Za-z0-9+/]{256,}={0,2}")
-_NEARLY = 0.97
-"""Of the cap: a text so long that does not end with a sentence was cut by it."""
 
 
 def prefix(conversation: Conversation, summary: str, turns: Sequence[LiveTurn]) -> list[BaseMessage]:
@@ -88,9 +88,7 @@ def _clipped(conversation: Conversation, summary: str, turn: LiveTurn, room: flo
     """One turn that is more than the summariser takes in: its tool results cut, else its words as one text."""
     count = conversation.count
     try:
-        return render(
-            system=conversation.system, summary=summary, turns=[turn], room=room, count=count
-        ).messages
+        return render(system=conversation.system, summary=summary, turns=[turn], room=room, count=count).messages
     except ViewTooLargeError:
         head = prefix(conversation, summary, ())
         left = max(0.0, room - sum(map(count, head)))
@@ -120,43 +118,68 @@ def _noted(block: str | dict[Any, Any], *, chinese: bool) -> str | dict[Any, Any
     return {"type": "text", "text": note}
 
 
-def cleaned(text: str) -> str:
-    """A summariser's answer as text: no thinking, no frames of ours, no encoded media."""
-    text = said(AIMessage(text))
-    text = _FRAME.sub("", _THINK.sub("", text))
-    return _BINARY.sub("[…]", text).strip()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One fold: these turns into this summary."""
+
+    conversation: Conversation
+    """Whose turns they are."""
+    running: Running
+    """The summary that stands."""
+    turns: tuple[LiveTurn, ...]
+    """The turns to fold, from the edge on."""
+    order: str
+    """The instruction."""
+    most: int
+    """Tokens of the summary at most."""
+    ledger: int
+    """Tokens of the ledger at most."""
+    model: Any = None
+    """Who is asked instead of the chat's own model."""
+
+    @property
+    def key(self) -> str:
+        """The same for the same work, whoever does it and how often."""
+        parts = [NOTE_VERSION, self.running.key, [turn.key for turn in self.turns], self.order, self.most, self.ledger]
+        return blake2b(json.dumps(parts).encode("utf-8", "replace"), digest_size=20).hexdigest()
+
+    def ask(self) -> Ask:
+        """The call of the summariser."""
+        count, limits = self.conversation.count, self.conversation.limits
+        tools = max(0, limits.overhead - sum(map(count, self.conversation.system)))
+        room = limits.input - tools - count(HumanMessage(self.order)) - self.most
+        messages = asked(
+            self.conversation, self.running.view, self.turns, self.order, room=room, other=self.model is not None
+        )
+        return Ask(messages=messages, max_tokens=self.most, model=self.model)
+
+    def note(self, answer: Answer) -> dict[str, Any] | None:
+        """What is kept of the answer, plain JSON; None if it says nothing.
+
+        A note is `refused` where summary and ledger would be no shorter than what they replace.
+        """
+        count = self.conversation.count
+        text = cleaned(answer.text)
+        if not text:
+            return None
+        text = shortened(text, self.most, count)
+        replaced = self.running.tokens + sum(turn.tokens for turn in self.turns)
+        spare = replaced - summary_cost(text, count)
+        facts = facts_of(self.running.ledger, self.running.text, self.turns)
+        ledger = beside(text, facts, room=min(self.ledger, spare // 2), count=count)
+        view = with_ledger(text, ledger.lines, chinese=is_chinese(text))
+        return {
+            "v": NOTE_VERSION,
+            "text": text,
+            "ledger": list(ledger.lines),
+            "facts": ledger.facts,
+            "lost": ledger.lost,
+            "turns": [self.turns[0].position, self.turns[-1].position],
+            "refused": summary_cost(view, count) >= replaced,
+            "usage": {name: int(number) for name, number in answer.usage.items()},
+        }
 
 
-def words_cost(text: str, count: Counter) -> int:
-    """Tokens of a text alone."""
-    return count(SystemMessage(text)) - count(SystemMessage(""))
-
-
-def summary_cost(view: str, count: Counter) -> int:
-    """Tokens of a summary as it stands in the view, its frame included."""
-    return words_cost(framed_summary(view), count) if view else 0
-
-
-def shortened(text: str, most: int, count: Counter) -> str:
-    """The text within `most` tokens: cut where a sentence ends, with a mark that says so."""
-    cost = words_cost(text, count)
-    if cost <= most and (cost < _NEARLY * most or _ENDED.search(text)):
-        return text
-    mark = "[……]" if is_chinese(text) else " […]"
-    left = most - words_cost(mark, count)
-    ends = list(accumulate(len(sentence) for sentence in _SENTENCE.findall(text)))
-    ended = [end for end in ends if _ENDED.search(text[:end])]
-    cut = _longest(text, ended, left, count) or _longest(text, range(1, len(text) + 1), left, count)
-    return text[:cut].rstrip() + mark
-
-
-def _longest(text: str, ends: Sequence[int], most: int, count: Counter) -> int:
-    """The last of the ends up to which the text is within `most` tokens; 0 if none is."""
-    low, high = 0, len(ends)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if words_cost(text[: ends[middle - 1]], count) <= most:
-            low = middle
-        else:
-            high = middle - 1
-    return ends[low - 1] if low else 0
+def is_note(found: Any) -> bool:
+    """Whether what stands under a key is a note as it is written here."""
+    return isinstance(found, Mapping) and found.get("v") == NOTE_VERSION and isinstance(found.get("text"), str)

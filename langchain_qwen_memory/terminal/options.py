@@ -10,6 +10,7 @@ from langchain_qwen_memory.terminal.say import Say
 
 MEMORIES = ("window", "summary", "recall")
 """Names of memories, as `--memory` takes them."""
+DEFAULT_MEMORIES = ("summary", "recall")
 DEFAULT_MODEL = "qwen-plus"
 _LEAST_TRIGGER = 100
 
@@ -42,7 +43,7 @@ class ChatOptions:
     """System prompt."""
     user: str | None = None
     """User id."""
-    memories: tuple[str, ...] = ("summary", "recall")
+    memories: tuple[str, ...] = DEFAULT_MEMORIES
     """Names of memories, in the order in which they choose."""
     trigger: int | None = None
     """Tokens past which the window leaps; None: each memory's default."""

@@ -105,9 +105,7 @@ def write(meter: Meter, exchange: Exchange, request: ChatRequest, reply: Reply) 
     )
 
 
-def limit(
-    meter: Meter, request: ChatRequest, reasoning: str | None, content: str
-) -> tuple[str | None, str, bool]:
+def limit(meter: Meter, request: ChatRequest, reasoning: str | None, content: str) -> tuple[str | None, str, bool]:
     """Applies `thinking_budget`, `stop` and the two token limits; True as third if a limit cut the answer."""
     body, clip = request.body, meter.clip
     if reasoning is not None and (budget := body.get("thinking_budget")):

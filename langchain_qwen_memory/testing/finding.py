@@ -2,17 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from langchain_qwen_memory.testing.request import Said
-from langchain_qwen_memory.testing.words import asks, sentences, terms
+from langchain_qwen_memory.testing.words import SPEAKER, asks, sentences, terms
 
-ENOUGH = 0.34
+ENOUGH = 0.5
 """The share of a question's weight that a sentence must hold to count as its answer."""
 
-TRUST = {"user": 1.0, "system": 1.0, "tool": 1.0, "assistant": 0.9}
-"""What was said by whom counts how much: the assistant's own words may only repeat."""
+TRUST = {"assistant": 0.9}
+"""What the assistant said counts a little less: it may only repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Found:
     """A sentence and where it stands."""
 
     sentence: str
-    """The sentence, word for word."""
+    """The sentence, without a bullet or the name of who says it."""
     role: str
-    """Who said it."""
+    """Who said it: the message's role, or who is named before a quoted line."""
     number: int
     """The message it stands in, counted from 1."""
 
@@ -30,35 +30,42 @@ class Found:
 def question(said: Sequence[Said]) -> str:
     """What is asked: the last sentence of the last user message that asks, or its whole text if none does."""
     text = next((one.text for one in reversed(said) if one.role == "user"), "")
-    return next((one for one in reversed(sentences(text)) if asks(one)), text.strip())
+    asked = next((one for one in reversed(sentences(text)) if asks(one)), text.strip())
+    after = asked.replace("：", ":").rpartition(":")[2]
+    return asked[-len(after) :].strip() if after and asks(after) else asked
 
 
-def candidates(said: Sequence[Said], asked: str, *, skip: frozenset[str] = frozenset()) -> Iterator[Found]:
-    """All sentences that state something: no questions, and nothing in `skip`."""
+def candidates(said: Sequence[Said], asked: str, skip: frozenset[str]) -> Iterator[Found]:
+    """All sentences that state something: no questions, no headings, and nothing in `skip`."""
     for number, one in enumerate(said, 1):
         for sentence in sentences(one.text):
-            if sentence != asked and sentence not in skip and not asks(sentence):
-                yield Found(sentence, one.role, number)
+            if sentence in skip or asked in sentence or asks(sentence) or sentence.endswith((":", "：")):
+                continue
+            speaker = SPEAKER.match(sentence)
+            yield Found(SPEAKER.sub("", sentence).lstrip("-*• "), _role(speaker, one.role), number)
+
+
+def _role(speaker: Mapping[int, str] | object, role: str) -> str:
+    named = speaker[1].lower() if speaker is not None else ""  # type: ignore[index]
+    return {"user": "user", "human": "user", "用户": "user"}.get(named, role)
 
 
 def best(said: Sequence[Said], asked: str, *, skip: frozenset[str] = frozenset()) -> Found | None:
     """The sentence with most of the question's terms, rare ones counting more; of equals the newest.
 
-    None if no sentence holds enough of them.
+    None if no sentence holds enough of them. A term that stands nowhere weighs most: that it is missing says
+    that the question is about something else.
     """
     wanted = terms(asked)
-    known = list(candidates(said, asked, skip=skip))
-    spread = Counter(term for found in known for term in terms(found.sentence) if term in wanted)
-    worth = {
-        term: weight * math.log(2 + len(known) / (spread[term] or 0.5)) for term, weight in wanted.items()
-    }
+    known = list(candidates(said, asked, skip)) if wanted else []
+    held = [{term for term in wanted if term in terms(found.sentence)} for found in known]
+    spread = Counter(term for has in held for term in has)
+    worth = {term: weight * math.log(2 + len(known) / (spread[term] or 0.5)) for term, weight in wanted.items()}
     whole = sum(worth.values())
-    if not known or not whole:
-        return None
-
-    def score(found: Found) -> float:
-        has = terms(found.sentence)
-        return TRUST.get(found.role, 1.0) * sum(value for term, value in worth.items() if term in has) / whole
-
-    top = max(reversed(known), key=score)
-    return top if score(top) >= ENOUGH else None
+    top, most = None, 0.0
+    for found, has in zip(known, held, strict=True):
+        share = sum(worth[term] for term in has) / whole
+        score = share * TRUST.get(found.role, 1.0)
+        if share >= ENOUGH and score >= most:
+            top, most = found, score
+    return top

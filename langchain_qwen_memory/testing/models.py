@@ -30,6 +30,4 @@ def listed(server: LocalDashScope, exchange: Exchange) -> Response:
     created = int(exchange.call.at)
     names = [name for name in model_names() if not exchange.strict or on_service(model_info(name))]
     data = [{"id": name, "object": "model", "created": created, "owned_by": OWNER} for name in names]
-    return Response(
-        headers={"content-type": "application/json"}, body=encode({"object": "list", "data": data})
-    )
+    return Response(headers={"content-type": "application/json"}, body=encode({"object": "list", "data": data}))

@@ -53,9 +53,7 @@ class Recording:
             body = encode(answer["body"])
         else:
             raise ValueError(f"The recording {exchange.get('id')!r} holds no raw, body or events to replay")
-        return cls(
-            status=answer.get("status", 200), headers=kept, body=body, streams=bool(events), split=split
-        )
+        return cls(status=answer.get("status", 200), headers=kept, body=body, streams=bool(events), split=split)
 
     def response(self) -> Response:
         """The answer to send."""

@@ -9,9 +9,7 @@ from langchain_qwen_memory.testing.request import MEDIA, ChatRequest
 ROLES = ("system", "developer", "user", "assistant", "tool")
 """The roles a message can have."""
 
-UNREADABLE_PART = (
-    "The provided messages input is invalid. The error info is [Unexpected item type in content.]"
-)
+UNREADABLE_PART = "The provided messages input is invalid. The error info is [Unexpected item type in content.]"
 """What is said of a content part that the model cannot read, as a picture for a text model."""
 
 RANGES: Mapping[str, tuple[Any, str]] = {
@@ -130,16 +128,12 @@ def _check_stream(request: ChatRequest) -> None:
     if request.body.get("stream_options") and not request.stream:
         raise invalid("'stream_options' only set this when you set stream: true", algorithm=True)
     if request.info.streams_only and not request.stream:
-        raise invalid(
-            "This model only support stream mode, please enable the stream parameter to access the model. "
-        )
+        raise invalid("This model only support stream mode, please enable the stream parameter to access the model. ")
 
 
 def _check_thinking(request: ChatRequest) -> None:
     body, info = request.body, request.info
-    asked, budget, effort = (
-        body.get(key) for key in ("enable_thinking", "thinking_budget", "reasoning_effort")
-    )
+    asked, budget, effort = (body.get(key) for key in ("enable_thinking", "thinking_budget", "reasoning_effort"))
     if asked is False and info.thinking == "always":
         raise invalid("The value of the enable_thinking parameter is restricted to True.", algorithm=True)
     if request.thinking and info.thinking_streams_only and not request.stream:

@@ -104,9 +104,7 @@ class LocalDashScope:
             RuntimeError: It does not run.
         """
         if self._listener is None:
-            raise RuntimeError(
-                "This LocalDashScope does not run; use `with LocalDashScope() as server:` or start()"
-            )
+            raise RuntimeError("This LocalDashScope does not run; use `with LocalDashScope() as server:` or start()")
         return f"http://127.0.0.1:{self._listener.server_address[1]}"
 
     @property

@@ -1,8 +1,9 @@
 """The stand-in for a model: answers from what is in the messages of the request, and from nothing else.
 
-It is no language model. Asked a question, it looks through all messages (system text, summary, recalled turns, earlier
-turns) for the sentence with most of the question's words and answers with it, or says that there is none: so its answer
-shows what memory brought into the prompt. It calls tools, fills schemas and writes extracts as summaries by small rules.
+It is no language model. Asked a question, it looks through all messages (system text, summary, recalled turns,
+earlier turns) for the sentence with most of the question's words and answers with it, or says that there is none:
+so its answer shows what memory brought into the prompt. It calls tools, fills schemas and writes extracts as
+summaries by small rules.
 """
 
 import json
@@ -26,7 +27,14 @@ TEXTS = {
         "hello": "你好！我是本地替身，不是千问；我只根据收到的消息回答。",
         "tool": "{} 返回：{}",
         "media": "我收到了{}，但替身看不懂它的内容。",
-        "thought": "我是本地替身，不是千问。收到 {} 条消息（{}）。问题是：{}。{}",
+        "thought": "我是本地替身，不是千问。收到 {} 条消息（{}）。最新的问题：{}\n{}",
+        "found": "第 {} 条（{}）里有：{}",
+        "not found": "没有一条消息与它有关。",
+        "summary": "要写一份摘要：取前面消息里的要点。",
+        "json": "要按要求的格式写 JSON。",
+        "calls": "要调用工具：{}。",
+        "result": "工具已有结果，照结果回答。",
+        "plain": "这不是提问，照原话回应。",
     },
     "en": {
         "nothing": "Nothing in the messages I was given says anything about that.",
@@ -36,18 +44,28 @@ TEXTS = {
         "hello": "Hello! I am the local stand-in, not Qwen; I answer you from the messages I am given.",
         "tool": "{} returned: {}",
         "media": "I was given {}, but a stand-in cannot see what is in it.",
-        "thought": "I am the local stand-in, not Qwen. I was given {} messages ({}). The question is: {} {}",
+        "thought": "I am the local stand-in, not Qwen. I was given {} messages ({}). The newest question: {}\n{}",
+        "found": "Message {} ({}) holds: {}",
+        "not found": "No message is about it.",
+        "summary": "I am to write a summary: the main points of the messages before.",
+        "json": "I am to write JSON in the form that is asked for.",
+        "calls": "I call {}.",
+        "result": "The tools have answered; I say what they returned.",
+        "plain": "That asks nothing; I say what I was told.",
     },
 }
 """What the stand-in says, in both languages; it answers in the language of the question."""
 
 OWN = frozenset(
-    text for texts in TEXTS.values() for name, text in texts.items() if name in ("nothing", "hello")
+    sentence
+    for texts in TEXTS.values()
+    for name in ("nothing", "hello", "media")
+    for sentence in sentences(texts[name])
 )
 """Sentences of its own that state nothing, and are no answer to anything."""
 
 _GREETING = re.compile(
-    r"^\W*(?:hello|hi|hey|good (?:morning|evening)|你好|您好|嗨|早上好)\W*$", re.IGNORECASE
+    r"^\W*(?:hello|hi|hey|good (?:morning|evening)|how are you|你好|您好|嗨|早上好)\W*$", re.IGNORECASE
 )
 _KEYS = re.compile(r"['\"`“]([A-Za-z_]\w*)['\"`”]")
 
@@ -63,89 +81,73 @@ def answer(request: ChatRequest, count: Callable[[str], int]) -> Reply:
         return _calling(request)
     if summarising.wanted(request.said):
         limit = request.body.get("max_tokens") or request.body.get("max_completion_tokens")
-        text = summarising.summary(request.said, limit=limit, count=count)
-        return Reply(content=text, reasoning=_thought(request, _see(request, "summary")))
+        return _reply(request, summarising.summary(request.said, limit=limit, count=count), "summary")
     if request.format != "text":
-        return Reply(content=_json(request), reasoning=_thought(request, _see(request, "json")))
+        return _reply(request, _json(request), "json")
     reply = _calling(request)
     return reply if reply.tool_calls else _talking(request)
 
 
-def _see(request: ChatRequest, what: str) -> str:
-    zh = {"summary": "要写一份摘要。", "json": "要按格式写 JSON。", "none": "没有找到有关的句子。"}
-    en = {
-        "summary": "I am to write a summary.",
-        "json": "I am to write JSON.",
-        "none": "No sentence is about it.",
-    }
-    return (zh if _tongue(request) == "zh" else en)[what]
+def _texts(request: ChatRequest) -> dict[str, str]:
+    return TEXTS[language(question(request.said))]
 
 
-def _tongue(request: ChatRequest) -> str:
-    return language(question(request.said))
+def _reply(request: ChatRequest, content: str, why: str, *details: object) -> Reply:
+    return Reply(content=content, reasoning=_thought(request, _texts(request)[why].format(*details)))
 
 
-def _thought(request: ChatRequest, seen: str) -> str:
+def _thought(request: ChatRequest, why: str) -> str:
+    """Says plainly how many messages there are, what is asked, and what was found."""
     roles = Counter(one.role for one in request.said)
     listed = ", ".join(f"{count} {role}" for role, count in roles.items())
-    return TEXTS[_tongue(request)]["thought"].format(
-        len(request.said), listed, question(request.said)[:200], seen
-    )
+    return _texts(request)["thought"].format(len(request.said), listed, question(request.said)[:200], why)
 
 
 def _calling(request: ChatRequest) -> Reply:
     made = calling.calls(request)
     names = ", ".join(call["name"] for call in made)
-    seen = f"要调用工具：{names}。" if _tongue(request) == "zh" else f"I call {names}."
-    return Reply(tool_calls=made, reasoning=_thought(request, seen))
+    return Reply(tool_calls=made, reasoning=_thought(request, _texts(request)["calls"].format(names)))
 
 
 def _talking(request: ChatRequest) -> Reply:
     """Answers in words: from a tool's result, from the messages, or by saying what was received."""
-    asked, last = question(request.said), request.said[-1]
-    texts, seen = TEXTS[_tongue(request)], _see(request, "none")
+    asked, last, texts = question(request.said), request.said[-1], _texts(request)
     if last.role == "tool":
-        return Reply(content=_results(request), reasoning=_thought(request, seen))
-    if _GREETING.match(last.text):
-        return Reply(content=texts["hello"], reasoning=_thought(request, seen))
+        return _reply(request, _results(request), "result")
     if last.media:
         things = ", ".join(f"{count} {kind}" for kind, count in Counter(last.media).items())
-        return Reply(content=texts["media"].format(things), reasoning=_thought(request, seen))
+        return _reply(request, texts["media"].format(things), "not found")
+    if _GREETING.match(last.text) or not asked:
+        return _reply(request, texts["hello"], "plain")
     if not asks(asked):
-        noted = texts["noted"].format(" ".join(sentences(last.text)[:3])[:500])
-        return Reply(content=noted, reasoning=_thought(request, seen))
+        told = " ".join(sentences(last.text)[:3])[:500]
+        return _reply(request, texts["noted"].format(told), "plain")
     found = best(request.said, asked, skip=OWN)
     if found is None:
-        return Reply(content=texts["nothing"], reasoning=_thought(request, seen))
-    where = (
-        f"第 {found.number} 条（{found.role}）写着："
-        if _tongue(request) == "zh"
-        else f"Message {found.number} ({found.role}): "
-    )
+        return _reply(request, texts["nothing"], "not found")
     said = texts["said" if found.role == "user" else "written"].format(found.sentence)
-    return Reply(content=said, reasoning=_thought(request, where + found.sentence))
+    return _reply(request, said, "found", found.number, found.role, found.sentence)
 
 
 def _results(request: ChatRequest) -> str:
-    """Says what the newest tool calls returned."""
-    said, results = list(request.said), []
+    """Says what the newest tool calls returned, in the order of the results."""
+    results: list[str] = []
+    said = list(request.said)
     while said and said[-1].role == "tool":
         results.insert(0, said.pop().text)
-    names = said[-1].calls if said else ()
-    texts = TEXTS[_tongue(request)]
-    pairs = zip([*names, *["tool"] * len(results)], results, strict=False)
-    return "\n".join(texts["tool"].format(name, result) for name, result in pairs)
+    names = [*(said[-1].calls if said else ()), *["tool"] * len(results)]
+    return "\n".join(_texts(request)["tool"].format(*pair) for pair in zip(names, results, strict=False))
 
 
 def _json(request: ChatRequest) -> str:
-    """JSON by the schema of the request, or with the keys that the question quotes."""
+    """JSON by the schema of the request, or with the keys that the newest message quotes."""
     asked = request.said[-1].text
     wrapped = (request.body.get("response_format") or {}).get("json_schema") or {}
     if schema := wrapped.get("schema"):
-        return json.dumps(value(schema, Evidence(asked, str(schema.get("title", "")))), ensure_ascii=False)
-    keys = list(dict.fromkeys(_KEYS.findall(asked))) or ["answer"]
-    talk = _talking(request).content
-    return json.dumps(
-        {key: talk if key == "answer" else f"{key}: {Evidence(asked).phrase()}" for key in keys},
-        ensure_ascii=False,
-    )
+        made = value(schema, Evidence(asked, str(schema.get("title", ""))))
+    elif keys := dict.fromkeys(_KEYS.findall(asked)):
+        evidence = Evidence(_KEYS.sub(" ", asked), "JSON key result")
+        made = {key: evidence.phrase(key) for key in keys}
+    else:
+        made = {"answer": _talking(request).content}
+    return json.dumps(made, ensure_ascii=False)

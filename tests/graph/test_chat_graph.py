@@ -276,11 +276,13 @@ def test_a_model_error_reaches_the_caller_and_the_thread_goes_on():
 
 
 def test_the_same_message_twice_is_one_turn():
-    """A message delivered twice under one id is stored once."""
-    _, graph = chat(archive=InMemoryArchive())
+    """A message delivered twice under one id is stored once and answered once."""
+    model, graph = chat(archive=InMemoryArchive())
     for _ in range(2):
-        graph.invoke({"messages": [HumanMessage("hi", id="m1")]}, CONFIG, context=ALICE)
-    assert [turn.messages[0].text for turn in transcript(graph, CONFIG, context=ALICE)] == ["hi"]
+        state = graph.invoke({"messages": [HumanMessage("hi", id="m1")]}, CONFIG, context=ALICE)
+    assert words(state["messages"]) == ["hi", "answer to hi"]
+    assert [words(turn.messages) for turn in transcript(graph, CONFIG, context=ALICE)] == [["hi", "answer to hi"]]
+    assert len(model.prompts) == 1
 
 
 def test_an_empty_message_is_a_turn():

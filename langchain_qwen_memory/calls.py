@@ -1,0 +1,160 @@
+"""One call of a Qwen server: where it goes, what is sent, and how its answer is read."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langchain_core.outputs import ChatResult
+from pydantic import SecretStr
+
+from langchain_qwen_memory.endpoints import Server, ServerKind, endpoint_url, server_of
+from langchain_qwen_memory.model_errors import QwenConnectionError, service_errors
+from langchain_qwen_memory.reading import AnswerReader, read_completion
+from langchain_qwen_memory.transport import RAW, whole_answer
+from langchain_qwen_memory.wire import Request
+
+__all__ = ["CONNECTION", "Call", "Link", "ThinkingTags", "common_names", "resolve_url"]
+
+ThinkingTags = Literal["auto", "open", "off"]
+"""How thinking is looked for in the text: by the catalogue, from the text's very beginning, or not at all."""
+
+CONNECTION = frozenset(
+    {
+        *("api_key", "base_url", "region", "workspace", "server", "timeout", "max_retries"),
+        *("http_client", "http_async_client", "default_headers", "default_query", "extra_headers", "extra_query"),
+    }
+)
+"""Options that say how a request travels; never part of its body, nor of what is traced."""
+
+_OTHER_NAMES = {
+    "dashscope_api_key": "api_key",
+    "openai_api_key": "api_key",
+    "api_base": "base_url",
+    "openai_api_base": "base_url",
+    "request_timeout": "timeout",
+    "model_name": "model",
+    "stop_sequences": "stop",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """Where a model object's calls go unless one says otherwise."""
+
+    url: str
+    """Base URL."""
+    server: Server
+    """What the user said of the server."""
+    key: str
+    """The key in clear."""
+
+    @property
+    def kind(self) -> ServerKind:
+        """What the server is taken to be."""
+        return server_of(self.url, self.server)
+
+    def with_options(self, options: Mapping[str, Any]) -> "Link":
+        """Returns the link of a call that has connection options of its own."""
+        if options.keys() & {"base_url", "region", "workspace"}:
+            url = resolve_url(**{k: options.get(k) for k in ("base_url", "region", "workspace")})
+        else:
+            url = self.url
+        return Link(url=url, server=options.get("server", self.server), key=_clear(options.get("api_key")) or self.key)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A request on its way."""
+
+    link: Link
+    """Where it goes."""
+    request: Request
+    """What is sent."""
+    tags: ThinkingTags
+    """How thinking is looked for in the text of its answer."""
+    own: Mapping[str, Any]
+    """This call's own connection options, without aliases."""
+
+    def arguments(self, *, stream_cls: Any = None) -> dict[str, Any]:
+        """Returns what the SDK's `post` takes; a stream's class, or None for a whole answer."""
+        own = self.own
+        options: dict[str, Any] = {"headers": {**(own.get("extra_headers") or {}), **({} if stream_cls else RAW)}}
+        if own.get("extra_query"):
+            options["params"] = dict(own["extra_query"])
+        return {"path": "/chat/completions", "cast_to": object, "body": self.request.body, "options": options} | (
+            {"stream": True, "stream_cls": stream_cls} if stream_cls else {}
+        )
+
+    def client_options(self, http_client: str) -> dict[str, Any]:
+        """Returns what this call changes of the client: options of the SDK's `with_options`.
+
+        Args:
+            http_client: Which of the two is meant, `http_client` or `http_async_client`.
+        """
+        names = ("timeout", "max_retries", "default_headers", "default_query")
+        changed = {name: self.own[name] for name in names if name in self.own}
+        if self.own.get(http_client) is not None:
+            changed["http_client"] = self.own[http_client]
+        if self.own.keys() & {"base_url", "region", "workspace"}:
+            changed["base_url"] = self.link.url
+        if "api_key" in self.own:
+            changed["api_key"] = self.link.key
+        return changed
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Raises what goes wrong inside as this package's error classes."""
+        return service_errors(self.link.url, secrets=(self.link.key,))
+
+    def reader(self) -> AnswerReader:
+        """Returns a reader for the answer as a stream."""
+        return AnswerReader(opens=self._opens, told_off=self.request.told_off, looks=self.tags != "off")
+
+    def check_end(self, reader: AnswerReader, events: Any) -> None:
+        """Raises if the stream ended though neither the model nor the server had said so."""
+        if reader.finish_reason is None and not events.done:
+            raise QwenConnectionError(
+                message="The stream broke off before the answer was complete:", request=events.response.request
+            )
+
+    def collected(self, reader: AnswerReader, events: Any) -> ChatResult:
+        """Returns the whole answer that a stream has brought, of models that answer in no other way."""
+        self.check_end(reader, events)
+        reader.close()
+        return reader.result()
+
+    def read(self, raw: Any) -> ChatResult:
+        """Reads a whole answer."""
+        return read_completion(
+            whole_answer(raw.http_response),
+            opens=self._opens,
+            told_off=self.request.told_off,
+            looks=self.tags != "off",
+        )
+
+    @property
+    def _opens(self) -> bool:
+        return self.tags == "open" or (self.tags == "auto" and self.request.opens)
+
+
+def common_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options under this package's names, where callers use another package's for the same."""
+    return {_OTHER_NAMES.get(name, name): value for name, value in options.items()}
+
+
+def resolve_url(*, base_url: str | None, region: str | None, workspace: str | None) -> str:
+    """Returns the URL that is meant.
+
+    Raises:
+        ValueError: If a URL is given together with a region or workspace, which say the same.
+    """
+    if base_url and (region or workspace):
+        raise ValueError(
+            f"base_url={base_url!r} and region={region!r}, workspace={workspace!r} both say where to call: "
+            "give base_url alone, or region and workspace."
+        )
+    return base_url or endpoint_url(region=region, workspace=workspace)
+
+
+def _clear(key: Any) -> str | None:
+    return key.get_secret_value() if isinstance(key, SecretStr) else key

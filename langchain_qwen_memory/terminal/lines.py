@@ -1,0 +1,62 @@
+"""Reads what a person types: one line, several pasted ones, or lines of a pipe."""
+
+from __future__ import annotations
+
+import select
+import sys
+from typing import TextIO
+
+_PASTE_GAP = 0.03
+"""Seconds: nobody types the next line as fast as a paste brings it."""
+
+
+class Lines:
+    """Reads questions from standard input.
+
+    In a terminal, GNU readline brings editing and history, and takes a paste as one text. Other terminals' pastes are
+    known by their speed.
+    """
+
+    def __init__(self, source: TextIO | None = None) -> None:
+        self._source = sys.stdin if source is None else source
+        self.interactive = self._source.isatty() and sys.stdout.isatty()
+        self._whole_pastes = self.interactive and _prepare_readline()
+
+    def read(self, prompt: str) -> str:
+        """The next question.
+
+        Args:
+            prompt: Shown in a terminal only.
+
+        Raises:
+            EOFError: There is no more.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        if not self.interactive:
+            line = self._source.readline()
+            if not line:
+                raise EOFError
+            return line.strip()
+        text = input(f"\001\033[1;36m\002{prompt}\001\033[0m\002" if self._whole_pastes else prompt)
+        return text.strip() if self._whole_pastes else self._pasted(text).strip()
+
+    def _pasted(self, first: str) -> str:
+        lines = [first]
+        while select.select([self._source], [], [], _PASTE_GAP)[0]:
+            line = self._source.readline()
+            if not line:
+                break
+            lines.append(line.rstrip("\n"))
+        return "\n".join(lines)
+
+
+def _prepare_readline() -> bool:
+    """Turn on editing and history; True where pastes come as one text (GNU readline, not libedit)."""
+    try:
+        import readline
+    except ImportError:
+        return False
+    if "libedit" in (readline.__doc__ or ""):
+        return False
+    readline.parse_and_bind("set enable-bracketed-paste on")
+    return True

@@ -1,0 +1,180 @@
+"""One turn run safely: one at a time, to its end, after what was interrupted."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command, interrupt
+
+from langchain_qwen_memory import (
+    InMemoryArchive,
+    WindowMemory,
+    arun_turn,
+    astream_turn,
+    create_chat_graph,
+    run_turn,
+    stream_turn,
+    transcript,
+)
+from tests.scripted import ScriptedChatModel
+
+CONFIG = {"configurable": {"thread_id": "t1"}}
+
+
+def slow(messages):
+    time.sleep(0.05)
+    return f"answer to {messages[-1].text}"
+
+
+def chat(**options):
+    model = ScriptedChatModel(**options)
+    graph = create_chat_graph(
+        model, memory=WindowMemory(), archive=InMemoryArchive(), checkpointer=InMemorySaver()
+    )
+    return model, graph
+
+
+def questions(graph):
+    return [turn.messages[0].text for turn in transcript(graph, CONFIG)]
+
+
+def answered(graph):
+    return all(isinstance(turn.messages[-1], AIMessage) for turn in transcript(graph, CONFIG))
+
+
+def test_a_turn_gives_back_the_state():
+    """`run_turn` is `invoke` for one message."""
+    _, graph = chat()
+    assert run_turn(graph, "hi", CONFIG)["messages"][-1].text == "answer to hi"
+
+
+def test_turns_at_once_on_one_thread_wait_for_each_other():
+    """Eight threads talk at once: no turn is lost, and each has its answer."""
+    _, graph = chat(fallback=slow)
+    talkers = [threading.Thread(target=run_turn, args=(graph, f"q{n}", CONFIG)) for n in range(8)]
+    for talker in talkers:
+        talker.start()
+    for talker in talkers:
+        talker.join()
+    assert sorted(questions(graph)) == [f"q{n}" for n in range(8)]
+    assert answered(graph)
+
+
+async def test_async_turns_at_once_wait_for_each_other():
+    """The same in an event loop, mixed with a thread."""
+    _, graph = chat(fallback=slow)
+    await asyncio.gather(
+        *(arun_turn(graph, f"q{n}", CONFIG) for n in range(6)),
+        asyncio.to_thread(run_turn, graph, "q6", CONFIG),
+    )
+    assert sorted(questions(graph)) == [f"q{n}" for n in range(7)]
+    assert answered(graph)
+
+
+def test_other_threads_do_not_wait():
+    """The lock is one thread's, not everyone's."""
+    entered = threading.Barrier(2, timeout=10)
+
+    def meet(messages):
+        entered.wait()
+        return "ok"
+
+    _, graph = chat(fallback=meet)
+    other = threading.Thread(target=run_turn, args=(graph, "a", {"configurable": {"thread_id": "t2"}}))
+    other.start()
+    run_turn(graph, "b", CONFIG)
+    other.join()
+
+
+def wait_for(condition):
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never came")
+
+
+def test_a_reader_who_leaves_after_the_answer_loses_nothing():
+    """The stream is closed in the middle; the turn is remembered all the same."""
+    _, graph = chat()
+    stream = stream_turn(graph, "hi", CONFIG)
+    assert next(stream)[0].text
+    stream.close()
+    wait_for(lambda: len(questions(graph)) == 1 and not graph.get_state(CONFIG).next)
+    run_turn(graph, "again", CONFIG)
+    assert questions(graph) == ["hi", "again"]
+    assert answered(graph)
+
+
+async def test_an_async_reader_who_leaves_loses_nothing():
+    """The same in an event loop."""
+    _, graph = chat()
+    async for chunk, _ in astream_turn(graph, "hi", CONFIG):
+        assert chunk.text
+        break
+    await arun_turn(graph, "again", CONFIG)
+    assert questions(graph) == ["hi", "again"]
+    assert answered(graph)
+
+
+async def test_a_caller_who_is_cancelled_does_not_stop_the_turn():
+    """A web server cancels the request; the turn goes on to its end."""
+    _, graph = chat(fallback=slow)
+    call = asyncio.ensure_future(arun_turn(graph, "hi", CONFIG))
+    await asyncio.sleep(0.01)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await arun_turn(graph, "again", CONFIG)
+    assert questions(graph) == ["hi", "again"]
+
+
+def test_a_stream_gives_what_the_graph_streams():
+    """Tokens come as they do from `graph.stream`."""
+    _, graph = chat(script=["杭州明天是晴天。"])
+    assert "".join(chunk.text for chunk, _ in stream_turn(graph, "天气", CONFIG)) == "杭州明天是晴天。"
+
+
+def test_an_error_reaches_the_reader():
+    """What the graph raises is raised where the stream is read."""
+    _, graph = chat(script=[ValueError("down")])
+    with pytest.raises(ValueError, match="down"):
+        list(stream_turn(graph, "hi", CONFIG))
+
+
+def test_an_answer_left_half_way_is_finished_first():
+    """A run was stopped after the answer (a lost process, a reader of plain `graph.stream`): it is finished first."""
+    _, graph = chat()
+    for chunk in graph.stream({"messages": "hi"}, CONFIG, stream_mode="updates"):
+        if "model" in chunk:
+            break
+    assert graph.get_state(CONFIG).next
+    run_turn(graph, "again", CONFIG)
+    assert questions(graph) == ["hi", "again"]
+    assert answered(graph)
+
+
+def test_a_question_that_never_was_answered_does_not_block_the_thread():
+    """The model failed on a question; the next one is asked, and the old one is not tried for ever."""
+    model, graph = chat(script=[ValueError("refused")])
+    with pytest.raises(ValueError, match="refused"):
+        run_turn(graph, "bad", CONFIG)
+    assert run_turn(graph, "good", CONFIG)["messages"][-1].text == "answer to good"
+    assert len(model.prompts) == 2
+
+
+def ask_a_person(question: str) -> str:
+    """Ask a person."""
+    return interrupt(question)
+
+
+def test_a_run_that_waits_for_a_person_goes_on_with_the_answer():
+    """An interrupt is not taken for a crash; `Command(resume=...)` goes on."""
+    call = AIMessage("", tool_calls=[{"name": "ask_a_person", "args": {"question": "refund?"}, "id": "c1"}])
+    model = ScriptedChatModel(script=[call, "refunded"])
+    graph = create_chat_graph(model, tools=[ask_a_person], checkpointer=InMemorySaver())
+    assert "__interrupt__" in run_turn(graph, HumanMessage("I want my money back"), CONFIG)
+    assert run_turn(graph, Command(resume="yes"), CONFIG)["messages"][-1].text == "refunded"
