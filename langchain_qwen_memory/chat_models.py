@@ -101,6 +101,11 @@ class ChatQwen(BaseChatOpenAI):
         """Constructor arguments that are secrets, and the variables that hold them."""
         return dict.fromkeys(("openai_api_key", "api_key", "dashscope_api_key"), "DASHSCOPE_API_KEY")
 
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Whether LangChain can write this model down and load it again: yes, without its key."""
+        return True
+
     @model_validator(mode="before")
     @classmethod
     def _take_shared_names(cls, values: dict[str, Any]) -> dict[str, Any]:

@@ -198,7 +198,8 @@ def _said(error: openai.APIError) -> tuple[str, str, str]:
     response = getattr(error, "response", None)
     body = error.body if isinstance(error.body, dict) else _framed(str(error.body or ""))
     whole = body if isinstance(error, ReportedError) else _whole(response) or body
-    inner = body.get("error") if isinstance(body.get("error"), dict) else body
+    error_part = body.get("error")
+    inner = error_part if isinstance(error_part, dict) else body
     message = inner.get("message") or _preview(str(error.body or "")) or error.message
     request_id = whole.get("request_id") or body.get("request_id") or getattr(error, "request_id", None) or ""
     return str(message), str(inner.get("code") or inner.get("type") or ""), str(request_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.exceptions import ContextOverflowError
@@ -21,8 +21,9 @@ from langgraph.runtime import get_runtime
 from langgraph.types import Overwrite
 
 from langchain_qwen_memory.archive.base import Archive, Turn, searchable_text
+from langchain_qwen_memory.background import aprepare, prepare
 from langchain_qwen_memory.errors import MemoryOptionError
-from langchain_qwen_memory.memory.base import Memory, Selection, adrive, drive, select_all
+from langchain_qwen_memory.memory.base import Conversation, Memory, Selection, adrive, drive, select_all
 from langchain_qwen_memory.memory.recall import quotation
 from langchain_qwen_memory.memory.render import Quote, View, render
 from langchain_qwen_memory.memory.turns import LiveTurn
@@ -69,7 +70,7 @@ class _Nodes:
         except ContextOverflowError:
             conversation = self.wiring.conversation(thread, "before", shrink=shrunk(self.wiring, view))
             flow = select_all(self.wiring.memories, conversation)
-            chosen = overflowed(thread, drive(flow, self._means(thread, config).meet))
+            chosen = _overflowed(thread, drive(flow, self._means(thread, config).meet))
             view = self._view(thread, chosen, shrink=shrunk(self.wiring, view))
             answer = self.wiring.model.invoke(view.messages, config)
         return _answered(self.wiring, thread, chosen, view, answer)
@@ -83,7 +84,7 @@ class _Nodes:
         except ContextOverflowError:
             conversation = self.wiring.conversation(thread, "before", shrink=shrunk(self.wiring, view))
             flow = select_all(self.wiring.memories, conversation)
-            chosen = overflowed(thread, await adrive(flow, self._means(thread, config).ameet))
+            chosen = _overflowed(thread, await adrive(flow, self._means(thread, config).ameet))
             view = self._view(thread, chosen, shrink=shrunk(self.wiring, view))
             answer = await self.wiring.model.ainvoke(view.messages, config)
         return _answered(self.wiring, thread, chosen, view, answer)
@@ -185,8 +186,7 @@ def selected(thread: Thread, selection: Selection) -> dict[str, Any]:
     return update
 
 
-def overflowed(thread: Thread, selection: Selection) -> dict[str, Any]:
-    """The tighter selection after the provider found a view too long, the record that it changed inside it."""
+def _overflowed(thread: Thread, selection: Selection) -> dict[str, Any]:
     update = selected(thread, selection)
     chosen: dict[str, Any] = update["selection"]
     chosen["errors"].append("model: ContextOverflowError")
@@ -309,6 +309,12 @@ def remembered(
         rest = [message for turn in staying for message in turn.messages]
         update["messages"] = Overwrite([*thread.stored_system, *rest])
     return update
+
+
+def _ahead(conversation: Conversation, record: Record) -> Conversation:
+    """The conversation as the next turn will find it."""
+    turns = conversation.kept(record["position"])
+    return replace(conversation, turns=turns, record=record["slots"])
 
 
 def _parted(turns: tuple[LiveTurn, ...], start: int) -> tuple[tuple[LiveTurn, ...], tuple[LiveTurn, ...]]:

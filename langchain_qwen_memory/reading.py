@@ -1,6 +1,6 @@
 """Reads what a Qwen server answers, whole or in pieces, into LangChain's messages: one reader for both."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
@@ -212,16 +212,17 @@ def read_usage(usage: dict[str, Any] | None) -> UsageMetadata | None:
         input_tokens=given,
         output_tokens=made,
         total_tokens=usage.get("total_tokens") or given + made,
-        input_token_details=InputTokenDetails(
-            **_said(audio=of_input.get("audio_tokens"), cache_read=cached, cache_creation=created)
+        input_token_details=cast(
+            "InputTokenDetails", _said(audio=of_input.get("audio_tokens"), cache_read=cached, cache_creation=created)
         ),
-        output_token_details=OutputTokenDetails(
-            **_said(audio=of_output.get("audio_tokens"), reasoning=of_output.get("reasoning_tokens"))
+        output_token_details=cast(
+            "OutputTokenDetails",
+            _said(audio=of_output.get("audio_tokens"), reasoning=of_output.get("reasoning_tokens")),
         ),
     )
 
 
-def _said(**counts: int | None) -> Any:
+def _said(**counts: int | None) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count is not None}
 
 

@@ -53,8 +53,8 @@ class ThinkingFilter:
         if self._step == self._inside:
             thought, call, rest = held.partition(_TOOL_CALL)
             return Parted(parted.reasoning + thought.rstrip(), parted.answer + call + rest)
-        if self._step == self._start and not self._opens:
-            return Parted(parted.reasoning, parted.answer + held)
+        if self._step == self._start:
+            return Parted(parted.reasoning + held.strip(), parted.answer) if self._opens else Parted("", held)
         return parted
 
     def _settle(self) -> Parted:

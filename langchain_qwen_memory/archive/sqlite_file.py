@@ -66,15 +66,19 @@ class SqliteFile:
         self._closed = False
         self._inherited: list[sqlite3.Connection] = []
         self._open()
-        with self._told():
-            self._make()
+        try:
+            with self._told():
+                self._make()
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the write lock from its start; undone if the block raises."""
         with self._told(), self._lock(writing=True) as db:
-            db.execute("BEGIN IMMEDIATE")
             try:
+                db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
             except BaseException:
@@ -86,8 +90,8 @@ class SqliteFile:
     def read(self) -> Iterator[sqlite3.Connection]:
         """A transaction that sees one state of the file, whatever others write meanwhile."""
         with self._told(), self._lock(writing=False) as db:
-            db.execute("BEGIN")
             try:
+                db.execute("BEGIN")
                 yield db
             finally:
                 if db.in_transaction:
@@ -106,9 +110,12 @@ class SqliteFile:
                 db.execute(f"PRAGMA busy_timeout = {int(self.timeout * 1000)}")
 
     def close(self) -> None:
-        """Close both connections, after what is running."""
+        """Close both connections, after what is running; in a forked process they are the parent's."""
+        if self._pid != os.getpid():
+            self._closed = True
+            return
         with self._write_lock, self._read_lock:
-            if not self._closed and self._pid == os.getpid():
+            if not self._closed:
                 self._reader.close()
                 self._writer.close()
             self._closed = True
@@ -157,7 +164,6 @@ class SqliteFile:
                     db.execute("INSERT INTO qwen_memory_meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
             return
         if version > SCHEMA_VERSION:
-            self.close()
             raise ArchiveError(
                 f"the archive {self.path} has schema {version}, which a newer version wrote; this one reads up "
                 f"to schema {SCHEMA_VERSION}: pip install -U langchain-qwen-memory"

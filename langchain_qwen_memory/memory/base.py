@@ -198,6 +198,13 @@ class Memory(ABC):
             A changed selection, or a generator that yields needs and returns one.
         """
 
+    def prepare(self, conversation: Conversation, selection: Selection) -> Flow | None:  # noqa: ARG002 - see below
+        """Work ahead while nobody waits: outside of runs, after the answer. What it returns is not recorded.
+
+        What it brings about it keeps as a note, which a later `select` finds. None, the default: nothing to do.
+        """
+        return None
+
 
 def select_all(memories: Sequence[Memory], conversation: Conversation) -> Flow:
     """Let each memory in turn choose; one that fails is passed over and named in `errors`."""

@@ -38,13 +38,14 @@ def chat(options: ChatOptions, say: Say, *, meter: bool | None = None) -> int:
     Raises:
         MisuseError: The thread cannot be opened.
     """
-    console, lines = Console(highlight=False), Lines()
+    console = Console(highlight=False)
+    lines = Lines(colour=console.color_system is not None)
     _greet(console, options, say)
+    meter = lines.interactive if meter is None else meter
     with LoopThread() as loop, _opened(console, loop, options, say) as bot:
-        session = Session(
-            console=console, lines=lines, loop=loop, bot=bot, say=say, meter=lines.interactive if meter is None else meter
-        )
-        session.welcome()
+        session = Session(console=console, lines=lines, loop=loop, bot=bot, say=say, meter=meter)
+        with lines.away():
+            session.welcome()
         failed = session.talk()
         if lines.interactive:
             console.print(Text(say("bye", thread=options.thread), style="dim"))
@@ -145,7 +146,8 @@ class Session:
             if text.startswith("/") and "\n" not in text:
                 self._obey(text)
             else:
-                self._answer(text)
+                with self._lines.away():
+                    self._answer(text)
         except KeyboardInterrupt:
             self._console.print()
 
@@ -254,4 +256,5 @@ class Session:
             print(self._say("error", text=f"{type(error).__name__}: {line}"), file=sys.stderr)  # noqa: T201
 
     def _note(self, key: str, **values: object) -> None:
-        self._console.print(Text(clean(self._say(key, **values)), style="yellow"), soft_wrap=True)
+        text = Text(clean(self._say(key, **values)), style="yellow")
+        self._console.print(text, soft_wrap=not self._console.is_terminal)

@@ -22,9 +22,9 @@ class Figures:
     view: int
     """The whole view."""
     scale: int
-    """What a full bar stands for: where the window leaps, or the model's limit where no token size moves it."""
-    leaps: bool
-    """Whether `scale` is where the window leaps."""
+    """What a full bar stands for: the largest view that memory plans, or the model's limit."""
+    planned: bool
+    """Whether memory plans one: its sizes are in tokens."""
     limit: int
     """What the model takes in."""
     kept: int
@@ -33,6 +33,8 @@ class Figures:
     """Turns before them."""
     folds: bool
     """Whether those are in a summary."""
+    folded_now: int
+    """Turns that were folded after this turn's answer: the next view will show it."""
     recalled: list[int]
     """Numbers of the recalled turns, as people count."""
     sent: int
@@ -64,7 +66,7 @@ def figures(report: Report, thread: Thread, wiring: Wiring) -> Figures:
     answered = newest.tokens - question if newest else 0
     view, system = report["view_tokens"], report["system_tokens"]
     summary, recalled = report["summary_tokens"], report["recalled_tokens"]
-    scale, leaps = _scale(wiring, report["limit"], system)
+    scale, planned = _scale(wiring, report["limit"], system)
     return Figures(
         turn=report["turn"] + 1,
         parts={
@@ -76,11 +78,12 @@ def figures(report: Report, thread: Thread, wiring: Wiring) -> Figures:
         },
         view=view,
         scale=scale,
-        leaps=leaps,
+        planned=planned,
         limit=report["limit"],
         kept=report["kept"],
         gone=report["turn"] + 1 - report["kept"],
         folds=any(memory.name == "summary" for memory in wiring.memories),
+        folded_now=report["folded"],
         recalled=[int(quote["position"]) + 1 for quote in report["recalled"]],
         sent=report["input_tokens"],
         cached=report["cached_tokens"],
@@ -93,12 +96,16 @@ def figures(report: Report, thread: Thread, wiring: Wiring) -> Figures:
 
 
 def _scale(wiring: Wiring, limit: int, system: int) -> tuple[int, bool]:
-    """The view's size at which a window leaps; the model's limit where none is set in tokens."""
+    """The largest view that memory plans; the model's limit where no memory sets a size in tokens."""
     from langchain_qwen_memory.memory.base import Limits
+    from langchain_qwen_memory.memory.recall import RecallMemory
     from langchain_qwen_memory.memory.window import capacity
 
     limits = Limits(input=limit, overhead=system)
     sizes: list[Any] = [getattr(memory, "trigger", None) for memory in wiring.memories]
     known = [size for size in sizes if size and size[0] in ("tokens", "fraction")]
-    tokens = min((capacity(size, limits)[0] for size in known), default=float("inf"))
-    return (min(limit, int(tokens) + system), True) if isfinite(tokens) else (limit, False)
+    turns = min((capacity(size, limits)[0] for size in known), default=float("inf"))
+    if not isfinite(turns):
+        return limit, False
+    recalled = sum(memory.max_tokens for memory in wiring.memories if isinstance(memory, RecallMemory))
+    return min(limit, int(turns) + system + recalled), True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 _PASTE_GAP = 0.03
@@ -17,8 +19,9 @@ class Lines:
     known by their speed.
     """
 
-    def __init__(self, source: TextIO | None = None) -> None:
+    def __init__(self, source: TextIO | None = None, *, colour: bool = False) -> None:
         self._source = sys.stdin if source is None else source
+        self._colour = colour
         self.interactive = self._source.isatty() and sys.stdout.isatty()
         self._whole_pastes = self.interactive and _prepare_readline()
 
@@ -37,8 +40,31 @@ class Lines:
             if not line:
                 raise EOFError
             return line.strip()
-        text = input(f"\001\033[1;36m\002{prompt}\001\033[0m\002" if self._whole_pastes else prompt)
-        return text.strip() if self._whole_pastes else self._pasted(text).strip()
+        if not self._whole_pastes:
+            return self._pasted(input(prompt)).strip()
+        # Between \001 and \002 stands what readline must not count as cells.
+        return input(f"\001\033[1;36m\002{prompt}\001\033[0m\002" if self._colour else prompt).strip()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """While an answer comes: what is typed meanwhile is not shown in the middle of it, but at the next prompt."""
+        if not self.interactive:
+            yield
+            return
+        try:
+            import termios
+        except ImportError:
+            yield
+            return
+        number = self._source.fileno()
+        before = termios.tcgetattr(number)
+        silent = [*before]
+        silent[3] &= ~termios.ECHO
+        termios.tcsetattr(number, termios.TCSANOW, silent)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(number, termios.TCSANOW, before)
 
     def _pasted(self, first: str) -> str:
         lines = [first]

@@ -13,6 +13,7 @@ from rich.text import Text
 from langchain_qwen_memory.terminal.say import Say
 from langchain_qwen_memory.terminal.show import clean
 from langchain_qwen_memory.terminal.turn import Answer, Ended, Event, Thinking
+from langchain_qwen_memory.terminal.wrap import Wrap
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.state import Report
@@ -56,6 +57,8 @@ class TurnScreen:
         self._console, self._say = console, say
         self._last: type[Event] | None = None
         self._open_line = False
+        self._style = ""
+        self._wrap = Wrap(console.width) if console.is_terminal else None
         self.shown = ""
         """The part of the answer that can be read."""
         self.report: Report | None = None
@@ -99,13 +102,19 @@ class TurnScreen:
         self._console.print(Text(f"[{self._say(key)}]", style="dim"))
 
     def _write(self, text: str, style: str) -> None:
-        if not text:
-            return
-        self._console.print(Text(clean(text), style=style), end="", soft_wrap=True)
-        self._open_line = not text.endswith("\n")
+        self._style = style
+        self._put(self._wrap.feed(clean(text)) if self._wrap else clean(text))
+
+    def _put(self, text: str) -> None:
+        if text:
+            self._console.print(Text(text, style=self._style), end="", soft_wrap=True)
+            self._open_line = not text.endswith("\n")
 
     def end_line(self) -> None:
         """Begin a new line unless one was begun."""
+        if self._wrap:
+            self._put(self._wrap.flush())
+            self._wrap = Wrap(self._console.width)
         if self._open_line:
             self._console.print()
             self._open_line = False

@@ -27,6 +27,7 @@ COLOURS: Mapping[str, str] = {
 _GLYPHS: Mapping[str, str] = {"system": "█", "summary": "▓", "kept": "▒", "recalled": "◆", "question": "●"}
 """Without colours the parts are told apart by these."""
 _EIGHTHS = "▏▎▍▌▋▊▉"
+_UNKNOWN = "–"
 _METER_CELLS = 15
 _BAR_CELLS = 60
 _SYMBOLS = {"CNY": "¥", "USD": "$"}
@@ -57,6 +58,8 @@ def meter(seen: Figures, say: Say) -> Text:
         counts.append(say("cached", n=grouped(seen.cached)))
     if seen.share_saved >= 0.005:  # noqa: PLR2004 - less is shown as 0 %
         counts.append(say("saved", n=round(100 * seen.share_saved)))
+    if seen.folded_now:
+        counts.append(say("folded_now", n=seen.folded_now))
     bar = f"▕{'█' * full}{'░' * (_METER_CELLS - full)}▏"
     sizes = f"{grouped(seen.view)} / {grouped(seen.scale)}"
     line = Text(f"{say('turn', turn=seen.turn)}  {bar} {sizes}   {' · '.join(counts)}", style="dim")
@@ -69,7 +72,7 @@ def context(seen: Figures, say: Say, *, colour: bool, width: int) -> RenderableT
     """The view of the last turn: a bar to scale, its parts with their tokens, counts, cache and money."""
     head = Text(say("context_title", turn=seen.turn), style="bold")
     head.append(f"  {grouped(seen.view)} / {grouped(seen.scale)}", style="default")
-    scale = say("scale_trigger" if seen.leaps else "scale_limit", n=grouped(seen.scale), limit=grouped(seen.limit))
+    scale = say("scale_planned" if seen.planned else "scale_limit", n=grouped(seen.scale), limit=grouped(seen.limit))
     head.append(f"  {scale}", style="dim")
     return Group(head, _bar(seen, colour=colour, cells=min(_BAR_CELLS, width - 4)), _parts(seen, say, colour=colour), _facts(seen, say))
 
@@ -109,6 +112,8 @@ def _parts(seen: Figures, say: Say, *, colour: bool) -> Table:
 def _facts(seen: Figures, say: Say) -> Table:
     table = _named_rows()
     counts = [say("kept", n=seen.kept), say("folded" if seen.folds else "left", n=seen.gone)]
+    if seen.folded_now:
+        counts.append(say("folded_now", n=seen.folded_now))
     recalled = say("recalled", n=len(seen.recalled))
     numbers = " ".join(f"#{number}" for number in sorted(seen.recalled))
     table.add_row(say("turns_line"), " · ".join([*counts, f"{recalled} ({numbers})" if numbers else recalled]))
@@ -181,14 +186,15 @@ def _reports(reports: Sequence[Report], say: Say) -> Table:
         table.add_column(say("col_errors"), style="red")
     for one in reports:
         prefix = one.get("prefix_kept")
+        known = bool(one["view_tokens"])  # not of a turn that was interrupted and tidied up later
         cells = [
             str(one["turn"] + 1),
-            grouped(one["view_tokens"]),
-            str(one["kept"]),
+            grouped(one["view_tokens"]) if known else _UNKNOWN,
+            str(one["kept"]) if known else _UNKNOWN,
             str(one["folded"]),
             " ".join(f"#{quote['position'] + 1}" for quote in one["recalled"]) or "0",
             grouped(one["cached_tokens"]),
-            "" if prefix is None else f"{100 * prefix:.0f} %",
+            f"{100 * prefix:.0f} %" if known and prefix is not None else _UNKNOWN,
         ]
         table.add_row(*cells, *([", ".join(one["errors"])] if one["errors"] else []))
     return table

@@ -1,4 +1,4 @@
-"""A local DashScope for tests and for a first try without a key: real HTTP, the service's shapes, a stand-in for Qwen."""
+"""A local DashScope for tests and a first try without a key: real HTTP, true shapes, a stand-in for Qwen."""
 
 from langchain_qwen_memory.testing.faults import Fault
 from langchain_qwen_memory.testing.replies import RecordedRequest, Reply

@@ -47,6 +47,8 @@ def complete(server: LocalDashScope, exchange: Exchange) -> Response:
     if request.stream:
         chunks = spoil(fault, _chunks(server, answer, reply, request), exchange.call.request_id)
         return Response(headers=SSE, body=_paced(chunks, server.speed), first_byte=delay)
+    if reply.chunks is not None and reply.body is None:
+        raise ValueError("The scripted Reply has chunks only, but this request does not stream; give it a body too")
     whole = dict(reply.body) if reply.body is not None else shapes.whole(answer)
     headers = {"content-type": "application/json"}
     return Response(headers=headers, body=spoil_whole(fault, whole), first_byte=delay)
@@ -112,7 +114,7 @@ def limit(meter: Meter, request: ChatRequest, reasoning: str | None, content: st
         reasoning = clip(reasoning, budget, request.model)
     stops = body.get("stop") or []
     for stop in [stops] if isinstance(stops, str) else stops:
-        content = content.split(str(stop))[0]
+        content = content.split(str(stop), 1)[0]
     most, room = body.get("max_tokens"), body.get("max_completion_tokens")
     if room is not None:
         reasoning = None if reasoning is None else clip(reasoning, room, request.model)

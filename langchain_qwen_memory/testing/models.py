@@ -25,7 +25,7 @@ def on_service(info: ModelInfo) -> bool:
     return info.known and info.name == info.name.lower() and not {"/", ":"} & set(info.name)
 
 
-def listed(server: LocalDashScope, exchange: Exchange) -> Response:
+def listed(_: LocalDashScope, exchange: Exchange) -> Response:
     """Answers a GET of `models`."""
     created = int(exchange.call.at)
     names = [name for name in model_names() if not exchange.strict or on_service(model_info(name))]

@@ -6,7 +6,7 @@ ALGORITHM = "<400> InternalError.Algo.InvalidParameter: "
 """The prefix of refusals that come from the model's own front, not from the gateway before it."""
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818
     """A request that gets an error body instead of an answer.
 
     Args:

@@ -1,6 +1,7 @@
 """The rules of the compatible protocol: what the service refuses, in its own words."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from langchain_qwen_memory.testing.refusals import Refusal, invalid
@@ -12,16 +13,16 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 UNREADABLE_PART = "The provided messages input is invalid. The error info is [Unexpected item type in content.]"
 """What is said of a content part that the model cannot read, as a picture for a text model."""
 
-RANGES: Mapping[str, tuple[Any, str]] = {
-    "temperature": (lambda v: 0 <= v < 2, "Temperature should be in [0.0, 2.0)"),
-    "top_p": (lambda v: 0 < v <= 1, "Range of top_p should be (0.0, 1.0]"),
-    "presence_penalty": (lambda v: -2 <= v <= 2, "Presence_penalty should be in [-2.0, 2.0]"),
-    "repetition_penalty": (lambda v: v > 0, "Repetition_penalty should be greater than 0.0"),
-    "top_k": (lambda v: v >= 0, "Parameter top_k be greater than or equal to 0"),
-    "n": (lambda v: 1 <= v <= 4, "Range of n should be [1, 4]"),
-    "seed": (lambda v: 0 <= v < 2**63, "Range of seed should be [0, 9223372036854775807]"),
+RANGES: Mapping[str, tuple[float, float, str]] = {
+    "temperature": (0, 2 - 1e-9, "Temperature should be in [0.0, 2.0)"),
+    "top_p": (1e-9, 1, "Range of top_p should be (0.0, 1.0]"),
+    "presence_penalty": (-2, 2, "Presence_penalty should be in [-2.0, 2.0]"),
+    "repetition_penalty": (1e-9, inf, "Repetition_penalty should be greater than 0.0"),
+    "top_k": (0, inf, "Parameter top_k be greater than or equal to 0"),
+    "n": (1, 4, "Range of n should be [1, 4]"),
+    "seed": (0, 2**63 - 1, "Range of seed should be [0, 9223372036854775807]"),
 }
-"""Parameter -> what it can be, and what the service says if it is not."""
+"""Parameter -> the least and the most it can be, and what the service says if it is not."""
 
 
 def check_messages(body: Mapping[str, Any]) -> None:
@@ -108,20 +109,19 @@ def check(request: ChatRequest, *, content_lists: bool) -> None:
 
 def _check_numbers(request: ChatRequest) -> None:
     body = request.body
-    for name, (fits, text) in RANGES.items():
+    for name, (least, most, text) in RANGES.items():
         value = body.get(name)
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise invalid(f"'{name}' must be Float", algorithm=True)
-        if not fits(value):
+        if not least <= value <= most:
             raise invalid(text, algorithm=True)
     for name in ("max_tokens", "max_completion_tokens"):
-        most, value = request.info.max_output, body.get(name)
-        if name == "max_completion_tokens":
-            most += request.info.max_thinking or 0
-        if value is not None and not (isinstance(value, int) and 1 <= value <= most):
-            raise invalid(f"Range of {name} should be [1, {most}]", algorithm=True)
+        extra = request.info.max_thinking or 0 if name == "max_completion_tokens" else 0
+        limit, value = request.info.max_output + extra, body.get(name)
+        if value is not None and not (isinstance(value, int) and 1 <= value <= limit):
+            raise invalid(f"Range of {name} should be [1, {limit}]", algorithm=True)
 
 
 def _check_stream(request: ChatRequest) -> None:

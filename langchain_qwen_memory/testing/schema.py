@@ -40,7 +40,7 @@ class Evidence:
         """The next phrase for a text field; a field that is a name prefers a capitalised word."""
         for source in (self._quoted, self._names if field.endswith("name") else (), self._phrases):
             if source:
-                return str(source.popleft())  # type: ignore[union-attr]
+                return str(source.popleft())
         return leftover(self.text, self._about) or self.text
 
     def mentions(self, name: str, schema: Mapping[str, Any]) -> bool:
@@ -84,17 +84,21 @@ def value(
         return schema["const"]
     if choices := schema.get("enum"):
         return next((one for one in choices if str(one).lower() in evidence.text.lower()), choices[0])
-    match _kind(schema):
-        case "object":
-            return _object(schema, evidence, root)
-        case "array":
-            return _array(schema, evidence, root, field)
-        case "integer" | "number" as kind:
-            return _number(schema, evidence, whole=kind == "integer")
-        case "boolean":
-            return bool(schema.get("default", True))
-        case "null":
-            return None
+    kind = _kind(schema)
+    if kind == "object":
+        return _object(schema, evidence, root)
+    if kind == "array":
+        return _array(schema, evidence, root, field)
+    return _plain(kind, schema, evidence, field)
+
+
+def _plain(kind: str, schema: Mapping[str, Any], evidence: Evidence, field: str) -> Any:
+    if kind in ("integer", "number"):
+        return _number(schema, evidence, whole=kind == "integer")
+    if kind == "boolean":
+        return bool(schema.get("default", True))
+    if kind == "null":
+        return None
     return evidence.phrase(field).ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
 
 
@@ -137,6 +141,6 @@ def _number(schema: Mapping[str, Any], evidence: Evidence, *, whole: bool) -> fl
     text = evidence.numbers.popleft() if evidence.numbers else str(schema.get("default", 1))
     number: float | int = int(float(text)) if whole else float(text)
     step = 1 if whole else 0.5
-    low = max(schema.get("minimum", number), schema.get("exclusiveMinimum", number - step) + step)
-    high = min(schema.get("maximum", number), schema.get("exclusiveMaximum", number + step) - step)
+    low: float | int = max(schema.get("minimum", number), schema.get("exclusiveMinimum", number - step) + step)
+    high: float | int = min(schema.get("maximum", number), schema.get("exclusiveMaximum", number + step) - step)
     return min(max(number, low), max(high, low))

@@ -1,7 +1,7 @@
 """The compatible protocol's bodies and chunks, key by key in the order in which the service sends them.
 
-Two families are seen on the wire. The newer one (qwen3-max, everything that thinks) has `system_fingerprint` and writes
-`finish_reason: null`. The older one (qwen-plus, qwen-max, qwen-turbo without thinking) has neither; the key may be absent.
+Two families are seen on the wire. The newer one (qwen3-max, everything that thinks) has `system_fingerprint` and
+writes `finish_reason: null`. The older one (qwen-plus, qwen-max, qwen-turbo without thinking) has neither.
 """
 
 import json

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from langchain_qwen_memory.testing.shapes import DONE, FINGERPRINT, Answer, event, ordered_usage, pieces
+from langchain_qwen_memory.testing.shapes import DONE, FINGERPRINT, Answer, Family, event, ordered_usage, pieces
 
 Kind = Literal["first", "thinking", "answer", "tool", "finish", "usage", "done"]
 """What a chunk carries; a fault looks at it to know where to strike."""
@@ -24,7 +24,8 @@ def events(answer: Answer, *, size: int, include_usage: bool) -> Chunks:
         for kind, choice in writer.choices(size, index):
             yield kind, event(writer.chunk([choice], opening=kind == "first"))
     if include_usage:
-        yield "usage", event(writer.chunk([], usage=ordered_usage(answer.usage, answer.family)))
+        order: Family = "newer" if answer.family == "newer" else "older"
+        yield "usage", event(writer.chunk([], usage=ordered_usage(answer.usage, order)))
     yield "done", DONE
 
 
@@ -34,7 +35,7 @@ class _Newer:
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
 
-    def chunk(self, choices: list[Any], *, opening: bool = False, usage: Any = None) -> dict[str, Any]:
+    def chunk(self, choices: list[Any], *, opening: bool = False, usage: Any = None) -> dict[str, Any]:  # noqa: ARG002
         answer = self.answer
         return {"choices": choices, "object": "chat.completion.chunk", "usage": usage, "created": answer.created,
                 "system_fingerprint": FINGERPRINT, "model": answer.model, "id": answer.id}  # fmt: skip

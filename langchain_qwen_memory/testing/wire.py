@@ -33,7 +33,7 @@ class Wait:
     """Seconds; infinity waits until the server stops or the client is gone."""
 
 
-class Cut(Exception):
+class Cut(Exception):  # noqa: N818
     """Raised by a stream that ends in the middle: the connection is dropped without the closing chunk."""
 
 
@@ -95,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         call = Call(method=self.command, path=target.path, headers=headers, raw=raw, at=time.time())
         self._send(call, refusal or self.server.respond(call))
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_PATCH = do_HEAD = answer
+    do_GET = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_PATCH = do_HEAD = answer  # noqa: N815
 
     def log_message(self, *_: Any) -> None:
         """Says nothing on stderr; the log of requests is the server's `requests`."""
@@ -175,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
     def _client_left(self) -> bool:
         self.connection.settimeout(0)
         try:
-            return self.connection.recv(1, socket.MSG_PEEK) == b""
+            return not self.connection.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         finally:
@@ -242,7 +242,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         with self._lock:
             self._open.pop(request, None)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Logs a fault of this server itself; a test must not fail over noise on stderr."""
         _log.exception("The local DashScope failed at a connection")
 

@@ -35,11 +35,13 @@ _SAME = (
 _FUNCTION = re.compile(r"[的了是在对和与把被给跟也都就要会能有这那着过个叫住我你您他她它们]")
 _NAMED = re.compile(r"[叫住]")
 _STOP = frozenset(
-    "a an and any are about am as at be been being but by can could did do does for from had has have he her "
-    "his how i if in into is it its me my of on or our please remember said say she should so some tell that "
-    "the their them then there they this to us was we were what when where which who whom whose why will "
-    "with would you your i'm i've it's that's what's who's know again now just use using call today "
-    "tomorrow like".split()
+    re.findall(
+        r"\S+",
+        "a an and any are about am as at be been being but by can could did do does for from had has have he her his "
+        "how i if in into is it its me my of on or our please remember said say she should so some tell that the "
+        "their them then there they this to us was we were what when where which who whom whose why will with would "
+        "you your i'm i've it's that's what's who's know again now just use using call today tomorrow like",
+    )
 )
 _SAME_STEM = {"call": "nam", "phon": "teleph", "mobil": "teleph"}
 _WHOLE_STEM, _SHORTEST_STEM = 6, 3

@@ -27,7 +27,7 @@ STRANGE_IDS = [
     "USER",
     "user",
     "useｒ",
-    "usеr",  # noqa: RUF001 - a Cyrillic letter
+    "usеr",
     "é",
     "e\u0301",
     "王伟",
@@ -89,7 +89,10 @@ class ArchiveContract:
         call = {"name": "look", "args": {"part": "KM-3000", "n": [1, 2.5, None]}, "id": "c1", "type": "tool_call"}
         messages = (
             HumanMessage(
-                [{"type": "text", "text": "这是什么？"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}],
+                [
+                    {"type": "text", "text": "这是什么？"},
+                    {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+                ],
                 id="h1",
                 name="alice",
             ),
@@ -121,7 +124,14 @@ class ArchiveContract:
         """Whatever a tool hands along, the turn is archived, and the words come back."""
         loop: list[object] = []
         loop.append(loop)
-        artifact = {"bytes": b"\x00\xff", "set": {1, 2}, "object": object(), "type": dict, "loop": loop, 3: float("nan")}
+        artifact = {
+            "bytes": b"\x00\xff",
+            "set": {1, 2},
+            "object": object(),
+            "type": dict,
+            "loop": loop,
+            3: float("nan"),
+        }
         tool = ToolMessage("done", tool_call_id="c", artifact=artifact)
         assert archive.append("", "t", [turn(root_key("", "t"), HumanMessage("go"), tool)]) == 1
         assert [message.text for message in archive.page("", "t")[0].messages] == ["go", "done"]
@@ -261,7 +271,12 @@ class ArchiveContract:
 
     def test_search_puts_the_best_turn_first(self, archive):
         """More of the question's words, rarer words and shorter turns rank higher."""
-        fill(archive, "u", "t", ["the pump KM-3000 leaks", "the pump is old", "pump " + "and many other words " * 20, "hi"])
+        fill(
+            archive,
+            "u",
+            "t",
+            ["the pump KM-3000 leaks", "the pump is old", "pump " + "and many other words " * 20, "hi"],
+        )
         hits = archive.search("pump KM-3000", user="u")
         assert [question[:10] for question in found(hits)] == ["the pump K", "the pump i", "pump and m"]
         assert hits[0].score > hits[1].score > hits[2].score > 0
@@ -395,7 +410,7 @@ class ArchiveContract:
             lambda: archive.forget(bad),
             lambda: archive.get_note(bad, "t", "k"),
         ):
-            with pytest.raises(ArchiveError, match="must be a string|surrogate"):
+            with pytest.raises(ArchiveError, match=r"must be a string|surrogate"):
                 call()
 
     def test_threads_are_listed_newest_first(self, archive):

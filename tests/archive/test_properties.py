@@ -24,7 +24,9 @@ appends = st.tuples(
     st.lists(texts, min_size=1, max_size=9),
 )
 retries = st.tuples(st.just("retry"), st.sampled_from(USERS), st.sampled_from(THREADS), st.integers(0, 30), st.just(0))
-forgets = st.tuples(st.just("forget"), st.sampled_from(USERS), st.sampled_from([*THREADS, None]), st.just(0), st.just(0))
+forgets = st.tuples(
+    st.just("forget"), st.sampled_from(USERS), st.sampled_from([*THREADS, None]), st.just(0), st.just(0)
+)
 histories = st.lists(st.one_of(appends, appends, appends, retries, forgets), max_size=14)
 
 

@@ -1,0 +1,196 @@
+"""What memory does around one call of an agent's model, and at the end of its run: all that needs no `await`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any
+
+from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
+from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
+from langgraph.func import task
+from langgraph.types import Command
+
+from langchain_qwen_memory.agent_state import Seen, as_requested, moved_on
+from langchain_qwen_memory.archive.base import Turn
+from langchain_qwen_memory.memory.base import Answer, Ask, Flow, Need, Selection, select_all
+from langchain_qwen_memory.memory.render import View
+from langchain_qwen_memory.memory.turns import LiveTurn
+from langchain_qwen_memory.needs import Means
+from langchain_qwen_memory.nodes import remembered, selected, shrunk, view_of, viewed
+from langchain_qwen_memory.state import Record
+from langchain_qwen_memory.wiring import Thread
+
+_OVERFLOW = "model: ContextOverflowError"
+
+
+@dataclass(kw_only=True)
+class ModelCall:
+    """One call of the model: what was chosen for it, and the view that it gets."""
+
+    request: ModelRequest[Any]
+    """As the middleware before this one hands it on."""
+    seen: Seen
+    """What it tells of model, tools and system text."""
+    thread: Thread
+    """The state, read from where memory left off; `record` grows by what is chosen."""
+    means: Means
+    """How needs are met."""
+    chosen: dict[str, Any] | None = None
+    """The selection of this turn; None: still to be made."""
+    shrink: float = 1.0
+    """Share of the limit that may be used."""
+    record: Record | None = None
+    """The record, where choosing changed it."""
+    view: View | None = field(default=None, repr=False)
+    """What was sent last."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells this turn's choice from others: the same for a retry, in whatever run."""
+        return (self.thread.owner.root, self.thread.turns[-1].key, self.seen.serial)
+
+    def go_on(self, chosen: Mapping[str, Any]) -> None:
+        """Take what an earlier call chose, if it was in this turn and for this model."""
+        serial = str(chosen.get("seen", "")).partition(":")[0]
+        if chosen.get("after") == self.thread.turns[-1].parent and serial == self.seen.serial:
+            self.chosen = dict(chosen)
+
+    def flow(self) -> Flow:
+        """The memories at work before the model is called."""
+        wiring = self.seen.wiring
+        return select_all(wiring.memories, wiring.conversation(self.thread, "before", shrink=self.shrink))
+
+    def meet(self, need: Need) -> Any:
+        """Bring what a memory needs."""
+        return meet(self.means, need)
+
+    async def ameet(self, need: Need) -> Any:
+        """`meet`, async."""
+        return await ameet(self.means, need)
+
+    def choose(self, selection: Selection) -> None:
+        """Take a selection, for this call and for those that follow in the turn."""
+        update = selected(self.thread, selection)
+        chosen: dict[str, Any] = update["selection"]
+        if self.chosen is not None:
+            chosen["errors"] = [*self.chosen["errors"], _OVERFLOW, *chosen["errors"]]
+            chosen["numbers"] = _added(self.chosen["numbers"], chosen["numbers"])
+        self.chosen = {**chosen, "after": self.thread.turns[-1].parent}
+        if "record" in update:
+            self.record = update["record"]
+            self.thread = replace(self.thread, record=update["record"])
+
+    def tighten(self) -> None:
+        """Allow less, after the provider found the view too long in spite of the count."""
+        assert self.view is not None
+        self.shrink = shrunk(self.seen.wiring, self.view)
+
+    def viewing(self) -> ModelRequest[Any]:
+        """The request with the view in it."""
+        assert self.chosen is not None
+        wiring = self.seen.wiring
+        stored, turns = as_requested(self.thread, self.request.state["messages"], self.request)
+        thread = self.seen.with_system(self.thread, stored)
+        limits = wiring.conversation(thread, "before", shrink=self.shrink).limits
+        self.view = view_of(wiring, thread, self._kept(turns), self.chosen, room=limits.input)
+        messages: list[Any] = self.view.messages
+        if isinstance(messages[0], SystemMessage):
+            return self.request.override(system_message=messages[0], messages=messages[1:])
+        return self.request.override(system_message=None, messages=messages)
+
+    def _kept(self, turns: Sequence[LiveTurn]) -> list[LiveTurn]:
+        assert self.chosen is not None
+        start = min(self.chosen["start"], turns[-1].position) if turns else 0
+        return [turn for turn in turns if turn.position >= start]
+
+    def answered(self, response: ModelResponse[Any]) -> ExtendedModelResponse[Any]:
+        """The response, and what is to be kept with it."""
+        assert self.chosen is not None
+        assert self.view is not None
+        selection = viewed(self.seen.wiring, self.thread, self.chosen, self.view)
+        update: dict[str, Any] = {"selection": {**selection, "seen": self.seen.name}}
+        if self.record is not None:
+            update["record"] = self.record
+        return ExtendedModelResponse(model_response=response, command=Command(update=update))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnd:
+    """The end of an agent's run: a turn to be remembered."""
+
+    seen: Seen
+    """What the run's calls told; without a model if another process made them."""
+    thread: Thread
+    """The state, read from where memory left off."""
+    chosen: Mapping[str, Any]
+    """The selection of this turn, with the numbers of its last view; empty if another process made it."""
+    fresh: list[Turn]
+    """What is to be archived."""
+    whole: bool
+    """Whether messages stay in the state."""
+
+    def flow(self) -> Flow:
+        """The memories at work after the answer; at rest where the model is not known: the next turn catches up."""
+        wiring = self.seen.wiring
+        memories = wiring.memories if self.seen.name else ()
+        return select_all(memories, wiring.conversation(self.thread, "after"))
+
+    def update(self, selection: Selection, error: str | None) -> dict[str, Any]:
+        """What the state is to keep."""
+        update = remembered(
+            self.seen.wiring, {"selection": self.chosen}, self.thread, selection, error, whole=self.whole
+        )
+        return moved_on(self.thread, update, whole=self.whole)
+
+
+def was_answered(turn: LiveTurn) -> bool:
+    """Whether there is more than a question: an agent may end before its model was called."""
+    return any(isinstance(message, AIMessage | ToolMessage) for message in turn.messages)
+
+
+def _added(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    return {name: before.get(name, 0) + now.get(name, 0) for name in {**before, **now}}
+
+
+def meet(means: Means, need: Need) -> Any:
+    """Bring what a memory needs; a model's answer is kept with the checkpoint, and found there after a crash."""
+    if not isinstance(need, Ask):
+        return means.meet(need)
+    asked = _digest(need)
+
+    @task(name="memory")
+    def ask() -> dict[str, Any]:
+        return _kept(asked, means.meet(need))
+
+    kept = ask().result()
+    return _answer(kept) if kept["asked"] == asked else means.meet(need)
+
+
+async def ameet(means: Means, need: Need) -> Any:
+    """`meet`, async."""
+    if not isinstance(need, Ask):
+        return await means.ameet(need)
+    asked = _digest(need)
+
+    @task(name="memory")
+    async def ask() -> dict[str, Any]:
+        return _kept(asked, await means.ameet(need))
+
+    kept = await ask()
+    return _answer(kept) if kept["asked"] == asked else await means.ameet(need)
+
+
+def _kept(asked: str, answer: Answer) -> dict[str, Any]:
+    return {"asked": asked, "text": answer.text, "usage": dict(answer.usage)}
+
+
+def _answer(kept: Mapping[str, Any]) -> Answer:
+    return Answer(text=kept["text"], usage=kept["usage"])
+
+
+def _digest(need: Ask) -> str:
+    """What was asked: LangGraph tells a node's tasks apart by their number only, which may change on a resume."""
+    said = str([(message.type, message.content) for message in need.messages])
+    return blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()

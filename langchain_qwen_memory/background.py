@@ -1,0 +1,79 @@
+"""Work ahead of memories, outside of runs: a summary that will be due soon is made while nobody waits.
+
+What is prepared is kept as a note under a key made of what it holds, so a process that dies on the way loses nothing
+but the work, and two that prepare the same thing keep one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from contextvars import Context
+from dataclasses import replace
+
+from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Selection, adrive, drive
+from langchain_qwen_memory.needs import Means
+
+logger = logging.getLogger("langchain_qwen_memory")
+
+_under_way: set[tuple[str, str]] = set()
+_tasks: set[asyncio.Task[None]] = set()
+_guard = threading.Lock()
+
+
+def prepare(memories: Sequence[Memory], conversation: Conversation, selection: Selection, means: Means) -> None:
+    """Start what memories want to work ahead on, in a thread; at most one job a thread of conversation and memory."""
+    for memory in memories:
+        flow = memory.prepare(conversation, selection)
+        if flow is not None and _begin(job := (means.owner.root, memory.name)):
+            work = threading.Thread(target=_work, args=(job, flow, _apart(means)), name="qwen-memory-fold", daemon=True)
+            work.start()
+
+
+def aprepare(memories: Sequence[Memory], conversation: Conversation, selection: Selection, means: Means) -> None:
+    """`prepare`, as tasks of the running event loop."""
+    for memory in memories:
+        flow = memory.prepare(conversation, selection)
+        if flow is not None and _begin(job := (means.owner.root, memory.name)):
+            # A context of its own: the run's stream and tracer end with the run.
+            task = asyncio.get_running_loop().create_task(_awork(job, flow, _apart(means)), context=Context())
+            _tasks.add(task)
+            task.add_done_callback(_tasks.discard)
+
+
+def _apart(means: Means) -> Means:
+    """Means without the run's callbacks, which are over when the work is done."""
+    metadata = means.config.get("metadata") or {}
+    return replace(means, config={"metadata": metadata, "tags": ["memory:background"]})
+
+
+def _work(job: tuple[str, str], flow: Flow, means: Means) -> None:
+    try:
+        drive(flow, means.meet)
+    except Exception as error:  # noqa: BLE001 - it is tried again at a later turn
+        _failed(job, error)
+    finally:
+        _under_way.discard(job)
+
+
+async def _awork(job: tuple[str, str], flow: Flow, means: Means) -> None:
+    try:
+        await adrive(flow, means.ameet)
+    except Exception as error:  # noqa: BLE001 - it is tried again at a later turn
+        _failed(job, error)
+    finally:
+        _under_way.discard(job)
+
+
+def _failed(job: tuple[str, str], error: Exception) -> None:
+    logger.warning("memory %r could not work ahead: %s", job[1], error)
+
+
+def _begin(job: tuple[str, str]) -> bool:
+    with _guard:
+        if job in _under_way:
+            return False
+        _under_way.add(job)
+        return True
