@@ -1,8 +1,8 @@
 """Makes one long conversation, the same on each run: half Chinese, a quarter English, some code, tools, planted facts.
 
 Of 100 turns 50 are Chinese talk, 25 English talk, 7 code and 18 tool rounds, of which half call two tools at once; a
-turn is about 114 Qwen tokens. Each question has its number, so that a checker knows which turns reach the model. Each
-tenth turn states a fact, and each tenth, later, asks for one that was stated long before.
+turn is about 115 Qwen tokens. Each question has its number, so that a checker knows which turns reach the model. Each
+tenth turn states a fact, each tenth asks for one that was stated long before, and each fifth answer brings its thinking.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ SYSTEM = (
     "You may look up orders and the weather with the tools you are given."
 )
 _NUMBER = re.compile(r"第(\d+)问|Question (\d+)\b")
+CODE_OF_A_THING = re.compile(r"[BDKMTVX][aeiou][lmnrst]-\d{4,5}")
+"""A planted fact's value."""
 _SPREAD = 300
 """A fact is asked for so many turns later at most."""
 
@@ -169,9 +171,11 @@ def _answers(draw: random.Random, number: int, kind: int) -> Iterator[AIMessage]
 def _message(number: int, at: int, text: str, calls: list[dict[str, Any]] | None = None) -> AIMessage:
     """An answer with the usage and metadata that the service sends."""
     spent = 400 + number % 5_000
+    thought = {"reasoning_content": f"思考第 {at} 步：先看问题，再答。"} if number % 5 == 0 else {}
     return AIMessage(
         text,
         id=f"a{number}-{at}",
+        additional_kwargs=thought,
         tool_calls=calls or [],
         usage_metadata={
             "input_tokens": spent,

@@ -1,7 +1,8 @@
-"""A chat model that takes no time: it says what the conversation says next, and shows each prompt to a checker."""
+"""A chat model and a summariser that take no time: they say what the script says, and show each prompt to a checker."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,19 +13,57 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
+from langgraph.constants import TAG_NOSTREAM
 from pydantic import Field
+
+from conversations import CODE_OF_A_THING, numbers_in
+
+_VOLUME = re.compile(r"第(\d+)卷")
+_CODES = 12
+"""Codes that a summary of about 180 tokens has room for."""
+_BODY = (
+    "用户在安排周末去杭州的行程，关心高铁时间、天气和素菜馆，同时推进一个搬迁服务的项目：先测延迟，再改缓存，"
+    "报告分背景、方法、结果三部分，预算要和财务确认；装修选浅色木地板，训练时减小批次。"
+)
+
+
+class Summariser:
+    """Writes summaries of about 180 tokens and knows which turns each of them stands for.
+
+    It is an oracle: a turn that it is shown, word for word or in an earlier summary, counts as kept. What is lost is
+    lost by the memory that did not show it. Codes of things are written out, the newest twelve.
+    """
+
+    def __init__(self) -> None:
+        self.covered: dict[int, set[int]] = {}
+
+    def __call__(self, messages: Sequence[BaseMessage]) -> str:
+        text = "\n".join(str(message.content) for message in messages)
+        volume = len(self.covered) + 1
+        self.covered[volume] = self.reached(text)
+        codes = list(dict.fromkeys(CODE_OF_A_THING.findall(text)))[-_CODES:]
+        return f"第{volume}卷摘要。{_BODY}记下的编号：{'、'.join(codes)}。"
+
+    def reached(self, text: str) -> set[int]:
+        """Turns that a text holds, word for word or through a summary."""
+        found = numbers_in(text)
+        for volume in _VOLUME.findall(text):
+            found |= self.covered.get(int(volume), set())
+        return found
 
 
 class ScriptedModel(BaseChatModel):
-    """Says `script` in order. What `seen` does with a prompt is not part of the time that is measured."""
+    """Says `script` in order; asked as a summariser, what `summarise` says. Its own work is not part of what is timed."""
 
     model_name: str = "qwen-plus"
     script: Any = Field(default_factory=deque)
-    seen: Callable[[list[BaseMessage]], None] | None = None
-    answering: Callable[[list[BaseMessage]], str] | None = None
-    """Says something of its own instead: a summariser."""
+    seen: Callable[[Sequence[BaseMessage]], None] | None = None
+    """Shown each prompt of the chat."""
+    summarise: Callable[[Sequence[BaseMessage]], str] | None = None
+    """Answers calls that a memory hides from the stream; all calls if `only_summaries`."""
+    only_summaries: bool = False
     spent: float = 0.0
-    """CPU seconds in `seen` and `answering` so far."""
+    """CPU seconds of checker and oracle so far."""
 
     @property
     def _llm_type(self) -> str:
@@ -41,8 +80,12 @@ class ScriptedModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         begun = time.process_time()
-        if self.seen is not None:
-            self.seen(messages)
-        answer = AIMessage(self.answering(messages)) if self.answering else self.script.popleft()
+        hidden = self.only_summaries or (run_manager is not None and TAG_NOSTREAM in run_manager.tags)
+        if hidden and self.summarise is not None:
+            answer = AIMessage(self.summarise(messages))
+        else:
+            if self.seen is not None:
+                self.seen(messages)
+            answer = self.script.popleft()
         self.spent += time.process_time() - begun
         return ChatResult(generations=[ChatGeneration(message=answer)])

@@ -8,13 +8,15 @@ from hashlib import blake2b
 from typing import Any
 
 from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
 from langgraph.func import task
 from langgraph.types import Command
 
-from langchain_qwen_memory.agent_state import Seen, as_requested, moved_on
+from langchain_qwen_memory.agent_state import Seen, as_requested, is_remembered, moved_on
 from langchain_qwen_memory.archive.base import Turn
-from langchain_qwen_memory.memory.base import Answer, Ask, Flow, Need, Selection, select_all
+from langchain_qwen_memory.errors import ViewTooLargeError
+from langchain_qwen_memory.memory.base import Answer, Ask, Conversation, Flow, Memory, Need, Selection, select_all
 from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.needs import Means
@@ -23,6 +25,8 @@ from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.wiring import Thread
 
 _OVERFLOW = "model: ContextOverflowError"
+_once: Any = task(name="memory")
+"""Makes a function whose result is stored with the checkpoint, so that a node that runs again finds it."""
 
 
 @dataclass(kw_only=True)
@@ -82,6 +86,19 @@ class ModelCall:
             self.record = update["record"]
             self.thread = replace(self.thread, record=update["record"])
 
+    def again(self, chosen: dict[str, Any], record: Record | None) -> None:
+        """Take what was chosen for a call that failed."""
+        self.chosen, self.record = chosen, record
+        if record is not None:
+            self.thread = replace(self.thread, record=record)
+
+    def repeated(self) -> ModelResponse[Any] | None:
+        """The answer that is there already, if the question was delivered again after its turn was remembered."""
+        newest = self.thread.turns[-1]
+        if newest.question is None or not newest.finished or not is_remembered(self.thread):
+            return None
+        return ModelResponse(result=[newest.messages[-1]])
+
     def tighten(self) -> None:
         """Allow less, after the provider found the view too long in spite of the count."""
         assert self.view is not None
@@ -99,6 +116,13 @@ class ModelCall:
         if isinstance(messages[0], SystemMessage):
             return self.request.override(system_message=messages[0], messages=messages[1:])
         return self.request.override(system_message=None, messages=messages)
+
+    def tighter(self, overflow: ContextOverflowError) -> ModelRequest[Any]:
+        """`viewing`, after an overflow; where no view is smaller, the provider's own error is the clearer one."""
+        try:
+            return self.viewing()
+        except ViewTooLargeError:
+            raise overflow from None
 
     def _kept(self, turns: Sequence[LiveTurn]) -> list[LiveTurn]:
         assert self.chosen is not None
@@ -131,11 +155,14 @@ class RunEnd:
     whole: bool
     """Whether messages stay in the state."""
 
+    @property
+    def memories(self) -> tuple[Memory, ...]:
+        """Those that work now: none where the model is not known; they catch up at the next turn."""
+        return self.seen.wiring.memories if self.seen.name else ()
+
     def flow(self) -> Flow:
-        """The memories at work after the answer; at rest where the model is not known: the next turn catches up."""
-        wiring = self.seen.wiring
-        memories = wiring.memories if self.seen.name else ()
-        return select_all(memories, wiring.conversation(self.thread, "after"))
+        """The memories at work after the answer."""
+        return select_all(self.memories, self._conversation())
 
     def update(self, selection: Selection, error: str | None) -> dict[str, Any]:
         """What the state is to keep."""
@@ -143,6 +170,14 @@ class RunEnd:
             self.seen.wiring, {"selection": self.chosen}, self.thread, selection, error, whole=self.whole
         )
         return moved_on(self.thread, update, whole=self.whole)
+
+    def ahead(self, update: Mapping[str, Any]) -> Conversation:
+        """The conversation as the next turn will find it."""
+        conversation, record = self._conversation(), update["record"]
+        return replace(conversation, turns=conversation.kept(record["position"]), record=record["slots"])
+
+    def _conversation(self) -> Conversation:
+        return self.seen.wiring.conversation(self.thread, "after")
 
 
 def was_answered(turn: LiveTurn) -> bool:
@@ -160,11 +195,10 @@ def meet(means: Means, need: Need) -> Any:
         return means.meet(need)
     asked = _digest(need)
 
-    @task(name="memory")
     def ask() -> dict[str, Any]:
         return _kept(asked, means.meet(need))
 
-    kept = ask().result()
+    kept = _once(ask)().result()
     return _answer(kept) if kept["asked"] == asked else means.meet(need)
 
 
@@ -174,11 +208,10 @@ async def ameet(means: Means, need: Need) -> Any:
         return await means.ameet(need)
     asked = _digest(need)
 
-    @task(name="memory")
     async def ask() -> dict[str, Any]:
         return _kept(asked, await means.ameet(need))
 
-    kept = await ask()
+    kept = await _once(ask)()
     return _answer(kept) if kept["asked"] == asked else await means.ameet(need)
 
 

@@ -21,12 +21,11 @@ from langchain.agents.structured_output import (
 )
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langgraph.channels import UntrackedValue
-from langgraph.runtime import Runtime
 
 from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.turns import LiveTurn, part_system
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.wiring import Owner, Thread, Wiring, owner_of
+from langchain_qwen_memory.wiring import Owner, Thread, Wiring
 
 logger = logging.getLogger("langchain_qwen_memory")
 
@@ -48,6 +47,8 @@ class AgentMemoryState(AgentState[Any]):
 class AgentRecord(Record, total=False):
     """A record where messages stay in the state: `position` and `parent` say from where memory reads on."""
 
+    last: str
+    """Key of the newest turn that the record knows."""
     first: str
     """Id of the first message that memory reads; missing: of the state's first one."""
     origin: dict[str, Any]
@@ -119,6 +120,7 @@ def moved_on(thread: Thread, update: dict[str, Any], *, whole: bool) -> dict[str
         whole: Whether messages stay in the state.
     """
     record: AgentRecord = update["record"]
+    record["last"] = thread.turns[-1].key
     if not whole:
         if "messages" in update:
             record.pop("first", None)
@@ -131,10 +133,9 @@ def moved_on(thread: Thread, update: dict[str, Any], *, whole: bool) -> dict[str
     return update
 
 
-def owner_in(runtime: Runtime[Any]) -> Owner:
-    """Whose thread a hook works on."""
-    info = runtime.execution_info
-    return owner_of({"configurable": {"thread_id": info.thread_id if info else None}}, runtime.context)
+def is_remembered(thread: Thread) -> bool:
+    """Whether the newest turn stands in the record as it is."""
+    return bool(thread.turns) and thread.record.get("last") == thread.turns[-1].key
 
 
 def as_requested(

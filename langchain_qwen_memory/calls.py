@@ -9,7 +9,7 @@ from langchain_core.outputs import ChatResult
 from pydantic import SecretStr
 
 from langchain_qwen_memory.endpoints import Server, ServerKind, endpoint_url, server_of
-from langchain_qwen_memory.model_errors import QwenConnectionError, service_errors
+from langchain_qwen_memory.model_errors import QwenConnectionError, QwenResponseError, service_errors
 from langchain_qwen_memory.reading import AnswerReader, read_completion
 from langchain_qwen_memory.transport import RAW, whole_answer
 from langchain_qwen_memory.wire import Request
@@ -111,11 +111,12 @@ class Call:
         return AnswerReader(opens=self._opens, told_off=self.request.told_off, looks=self.tags != "off")
 
     def check_end(self, reader: AnswerReader, events: Any) -> None:
-        """Raises if the stream ended though neither the model nor the server had said so."""
+        """Raises if the stream ended though neither the model nor the server had said so, or had no answer in it."""
+        request = events.response.request
         if reader.finish_reason is None and not events.done:
-            raise QwenConnectionError(
-                message="The stream broke off before the answer was complete:", request=events.response.request
-            )
+            raise QwenConnectionError(message="The stream broke off before the answer was complete.", request=request)
+        if not reader.began:
+            raise QwenResponseError(f"{self.link.url} answered with a stream without choices.", request, body=None)
 
     def collected(self, reader: AnswerReader, events: Any) -> ChatResult:
         """Returns the whole answer that a stream has brought, of models that answer in no other way."""

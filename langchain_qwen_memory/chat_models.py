@@ -12,6 +12,7 @@ from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils import from_env, secret_from_env
+from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, model_validator
 
@@ -362,7 +363,7 @@ class ChatQwen(BaseChatOpenAI):
 
 def _is_modern(schema: Any) -> bool:
     """Whether a schema is no class of Pydantic's version 1, which only the tool parser reads."""
-    return not (isinstance(schema, type) and any("__fields__" in vars(base) for base in schema.__mro__))
+    return not (isinstance(schema, type) and is_basemodel_subclass(schema)) or issubclass(schema, BaseModel)
 
 
 def _parser(schema: Any) -> PydanticOutputParser[Any] | JsonOutputParser:

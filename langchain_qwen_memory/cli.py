@@ -70,16 +70,14 @@ def _program(
 
 
 @commands.command(help=_say("opt_chat"))
-def chat(
+def chat(  # noqa: PLR0917 - typer reads the options from the signature
     thread: Annotated[str, typer.Option(help=_say("opt_thread"))] = "main",
     db: Annotated[
         Path | None,
         typer.Option(envvar="QWEN_MEMORY_DB", help=_say("opt_db", default=_DEFAULT, stand_in=_STAND_IN)),
     ] = None,
     model: Annotated[str | None, typer.Option(help=_say("opt_model"))] = None,
-    base_url: Annotated[
-        str | None, typer.Option(envvar="DASHSCOPE_API_BASE", help=_say("opt_base_url"))
-    ] = None,
+    base_url: Annotated[str | None, typer.Option(envvar="DASHSCOPE_API_BASE", help=_say("opt_base_url"))] = None,
     region: Annotated[str | None, typer.Option(help=_say("opt_region"))] = None,
     workspace: Annotated[str | None, typer.Option(help=_say("opt_workspace"))] = None,
     thinking: Annotated[bool | None, typer.Option("--thinking/--no-thinking", help=_say("opt_thinking"))] = None,

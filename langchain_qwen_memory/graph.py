@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -60,7 +60,9 @@ def create_chat_graph(
     max_input_tokens: int | None = None,
     name: str = "chat",
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
-    """Make a chatbot that remembers: recall -> model <-> tools -> remember.
+    """Make a chatbot that remembers: model <-> tools -> remember.
+
+    What memories choose for the view is chosen once a turn, when the model is first called.
 
     Args:
         model: A chat model, or any runnable from messages to an answer (an existing prompt-and-model chain).
@@ -116,12 +118,17 @@ def _chat_graph(
         input_schema=ChatInput if plain else state_schema,
         output_schema=ChatOutput if plain else state_schema,
     )
-    graph.add_node("recall", recall)
     graph.add_node("model", model)
     graph.add_node("remember", remember)
-    graph.add_conditional_edges(START, _first_step, ["recall", "remember"])
-    graph.add_edge("recall", "model")
     graph.add_edge("remember", END)
+    first = "model"
+    if wiring.archive is None:
+        # With an archive the model node recalls by itself: a step of the graph less, and what a fold brought is kept
+        # as a note. Without one, a step of its own checkpoints the fold before the model is called.
+        graph.add_node("recall", recall)
+        graph.add_edge("recall", "model")
+        first = "recall"
+    graph.add_conditional_edges(START, _begin_at(first), [first, "remember"])
     if not wiring.tools:
         graph.add_edge("model", "remember")
         return graph
@@ -133,11 +140,14 @@ def _chat_graph(
     return graph
 
 
-def _first_step(state: MemoryState) -> str:
-    """A message that is delivered again after its answer is not answered twice."""
-    messages = state["messages"]
-    answered = bool(messages) and isinstance(messages[-1], AIMessage) and not messages[-1].tool_calls
-    return "remember" if answered else "recall"
+def _begin_at(first: str) -> Callable[[MemoryState], str]:
+    def first_step(state: MemoryState) -> str:
+        """A message that is delivered again after its answer is not answered twice."""
+        messages = state["messages"]
+        answered = bool(messages) and isinstance(messages[-1], AIMessage) and not messages[-1].tool_calls
+        return "remember" if answered else first
+
+    return first_step
 
 
 def _next_step(state: MemoryState) -> str:

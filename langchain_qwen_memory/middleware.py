@@ -26,15 +26,17 @@ except ImportError as error:
     ) from error
 
 from langchain_qwen_memory.agent_call import ModelCall, RunEnd, ameet, meet, was_answered
-from langchain_qwen_memory.agent_state import AgentMemoryState, AgentWiring, Learnt, Seen, owner_in, read_agent
+from langchain_qwen_memory.agent_state import AgentMemoryState, AgentWiring, Learnt, Seen, is_remembered, read_agent
 from langchain_qwen_memory.archive.base import Archive, Turn
+from langchain_qwen_memory.background import aprepare, prepare
 from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.graph import open_archive
 from langchain_qwen_memory.memory.base import Memory, adrive, drive
 from langchain_qwen_memory.memory.window import WindowMemory
 from langchain_qwen_memory.needs import Means
 from langchain_qwen_memory.nodes import archive_failed, to_archive
-from langchain_qwen_memory.wiring import Thread, Wiring, as_memories
+from langchain_qwen_memory.state import Record
+from langchain_qwen_memory.wiring import Thread, Wiring, as_memories, owner_of
 
 _UNANSWERED = 256
 """Selections kept whose model call failed, so that a retry neither searches nor folds again."""
@@ -102,7 +104,7 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         """Of the agent as `transcript`, `read_reports` and `forget` need it; the model is known in a call only."""
         self._whole = not archive_folded
         self._learnt = Learnt(Wiring(**parts))
-        self._unanswered: OrderedDict[tuple[str, str, str], ModelCall] = OrderedDict()
+        self._unanswered: OrderedDict[tuple[str, str, str], tuple[dict[str, Any], Record | None]] = OrderedDict()
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
@@ -111,15 +113,17 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         call = self._call(request)
         if call is None:
             return handler(request)
+        if (answer := call.repeated()) is not None:
+            return answer
         if call.chosen is None:
             call.choose(drive(call.flow(), call.meet))
             self._keep(call)
         try:
             response = handler(call.viewing())
-        except ContextOverflowError:
+        except ContextOverflowError as overflow:
             call.tighten()
             call.choose(drive(call.flow(), call.meet))
-            response = handler(call.viewing())
+            response = handler(call.tighter(overflow))
         self._unanswered.pop(call.key, None)
         return call.answered(response)
 
@@ -130,15 +134,17 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         call = self._call(request)
         if call is None:
             return await handler(request)
+        if (answer := call.repeated()) is not None:
+            return answer
         if call.chosen is None:
             call.choose(await adrive(call.flow(), call.ameet))
             self._keep(call)
         try:
             response = await handler(call.viewing())
-        except ContextOverflowError:
+        except ContextOverflowError as overflow:
             call.tighten()
             call.choose(await adrive(call.flow(), call.ameet))
-            response = await handler(call.viewing())
+            response = await handler(call.tighter(overflow))
         self._unanswered.pop(call.key, None)
         return call.answered(response)
 
@@ -154,7 +160,10 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
             except Exception as failure:  # noqa: BLE001 - the user has the answer; the turn stays in the state
                 error = archive_failed(failure)
         means = _means(end.seen, end.thread, end.fresh, error)
-        return end.update(drive(end.flow(), partial(meet, means)), error)
+        selection = drive(end.flow(), partial(meet, means))
+        update = end.update(selection, error)
+        prepare(end.memories, end.ahead(update), selection, means)
+        return update
 
     async def aafter_agent(self, state: AgentMemoryState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """`after_agent`, async."""
@@ -168,23 +177,27 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
             except Exception as failure:  # noqa: BLE001 - as above
                 error = archive_failed(failure)
         means = _means(end.seen, end.thread, end.fresh, error)
-        return end.update(await adrive(end.flow(), partial(ameet, means)), error)
+        selection = await adrive(end.flow(), partial(ameet, means))
+        update = end.update(selection, error)
+        aprepare(end.memories, end.ahead(update), selection, means)
+        return update
 
     def _call(self, request: ModelRequest[Any]) -> ModelCall | None:
         """Read what a call needs; None where there is nothing to choose from."""
         seen, state = self._learnt.of(request), cast("AgentMemoryState", request.state)
-        thread = read_agent(seen.wiring, state, owner_in(request.runtime))
+        thread = read_agent(seen.wiring, state, owner_of(get_config(), request.runtime.context))
         thread = seen.with_system(thread, thread.stored_system)
         if not thread.turns:
             return None
         call = ModelCall(request=request, seen=seen, thread=thread, means=_means(seen, thread))
         call.go_on(state.get("selection") or {})
         if call.chosen is None and (before := self._unanswered.get(call.key)) is not None:
-            call.chosen, call.record, call.thread = before.chosen, before.record, before.thread
+            call.again(*before)
         return call
 
     def _keep(self, call: ModelCall) -> None:
-        self._unanswered[call.key] = call
+        assert call.chosen is not None
+        self._unanswered[call.key] = (call.chosen, call.record)
         if len(self._unanswered) > _UNANSWERED:
             self._unanswered.popitem(last=False)
 
@@ -192,13 +205,16 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         """Read what the end of a run needs; None where nothing was answered."""
         chosen = state.get("selection") or {}
         seen = self._learnt.named(chosen.get("seen"))
-        thread = read_agent(seen.wiring, state, owner_in(runtime))
+        thread = read_agent(seen.wiring, state, owner_of(get_config(), runtime.context))
         if not thread.turns or not was_answered(thread.turns[-1]):
             return None
         if chosen.get("after") != thread.turns[-1].parent:
             chosen = {}
+        fresh = to_archive(thread)
+        if is_remembered(thread) and not (chosen or (fresh and self.wiring.archive)):
+            return None
         thread = seen.with_system(thread, thread.stored_system)
-        return RunEnd(seen=seen, thread=thread, chosen=chosen, fresh=to_archive(thread), whole=self._whole)
+        return RunEnd(seen=seen, thread=thread, chosen=chosen, fresh=fresh, whole=self._whole)
 
 
 def _means(seen: Seen, thread: Thread, fresh: Sequence[Turn] = (), error: str | None = None) -> Means:

@@ -183,8 +183,8 @@ def _translated(error: openai.APIError, url: str, secrets: Sequence[str]) -> ope
         timeout.args = (timeout.message,)
         return timeout
     if isinstance(error, openai.APIConnectionError):
-        reason = f": {error.__cause__}" if error.__cause__ else ""
-        return QwenConnectionError(message=f"{error.message} {url}{reason}", request=error.request)
+        reason = str(error.__cause__ or error.message).rstrip(".")
+        return QwenConnectionError(message=f"No connection to {url}, or it broke off: {reason}.", request=error.request)
     message, code, request_id = _said(error)
     kind = _kind(error, message, code)
     text = _hidden(_text(kind, message, code, request_id, url), secrets)

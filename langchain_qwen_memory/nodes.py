@@ -62,8 +62,8 @@ class _Nodes:
 
     def call(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         thread = self._read(state, config)
-        # A run that is resumed here (after a crash, an interrupt) has lost the selection, which is never stored.
-        chosen = state.get("selection") or self.recall(state, config)["selection"]
+        # The first call of a turn; also a run resumed after a crash, since a selection is never stored.
+        chosen = state.get("selection") or with_record(self.recall(state, config))
         view = self._view(thread, chosen)
         try:
             answer = self.wiring.model.invoke(view.messages, config)
@@ -77,7 +77,7 @@ class _Nodes:
 
     async def acall(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         thread = self._read(state, config)
-        chosen = state.get("selection") or (await self.arecall(state, config))["selection"]
+        chosen = state.get("selection") or with_record(await self.arecall(state, config))
         view = self._view(thread, chosen)
         try:
             answer = await self.wiring.model.ainvoke(view.messages, config)
@@ -104,8 +104,11 @@ class _Nodes:
                 error = archive_failed(failure)
         conversation = self.wiring.conversation(thread, "after")
         flow = select_all(self.wiring.memories, conversation)
-        selection = drive(flow, self._means(thread, config, error=error, fresh=fresh).meet)
-        return remembered(self.wiring, state, thread, selection, error)
+        means = self._means(thread, config, error=error, fresh=fresh)
+        selection = drive(flow, means.meet)
+        update = remembered(self.wiring, state, thread, selection, error)
+        prepare(self.wiring.memories, _ahead(conversation, update["record"]), selection, means)
+        return update
 
     async def aremember(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         thread = self._read(state, config)
@@ -120,8 +123,11 @@ class _Nodes:
                 error = archive_failed(failure)
         conversation = self.wiring.conversation(thread, "after")
         flow = select_all(self.wiring.memories, conversation)
-        selection = await adrive(flow, self._means(thread, config, error=error, fresh=fresh).ameet)
-        return remembered(self.wiring, state, thread, selection, error)
+        means = self._means(thread, config, error=error, fresh=fresh)
+        selection = await adrive(flow, means.ameet)
+        update = remembered(self.wiring, state, thread, selection, error)
+        aprepare(self.wiring.memories, _ahead(conversation, update["record"]), selection, means)
+        return update
 
     # -- shared
 
@@ -187,11 +193,14 @@ def selected(thread: Thread, selection: Selection) -> dict[str, Any]:
 
 
 def _overflowed(thread: Thread, selection: Selection) -> dict[str, Any]:
-    update = selected(thread, selection)
-    chosen: dict[str, Any] = update["selection"]
+    chosen = with_record(selected(thread, selection))
     chosen["errors"].append("model: ContextOverflowError")
-    chosen["record"] = update.get("record")
     return chosen
+
+
+def with_record(update: Mapping[str, Any]) -> dict[str, Any]:
+    """The selection of an update, carrying the record that is to be written with the answer."""
+    return {**update["selection"], "record": update.get("record")}
 
 
 def shrunk(wiring: Wiring, view: View) -> float:

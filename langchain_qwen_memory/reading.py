@@ -49,6 +49,8 @@ class AnswerReader:
         self._about: dict[str, Any] = {}
         self.finish_reason: str | None = None
         """Why the model stopped; None: it has not yet."""
+        self.began = False
+        """Anything of an answer has come, be it empty."""
 
     def take(self, event: dict[str, Any]) -> Delta | None:
         """Reads one event of a stream; None if it holds nothing to show."""
@@ -58,6 +60,7 @@ class AnswerReader:
         choice = choices[0] if choices else None
         if choice is None or choice.get("index"):  # a stream shows the first choice only
             return None
+        self.began = True
         if finish_reason := choice.get("finish_reason"):
             self.finish_reason = finish_reason
             self._about = {key: event[key] for key in ("model", "system_fingerprint", "id") if event.get(key)}

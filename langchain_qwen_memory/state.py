@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 from hashlib import blake2b
+from itertools import chain
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from langchain_core.messages import AnyMessage, BaseMessage, convert_to_messages
@@ -93,22 +93,27 @@ def live_messages(state: Sequence[Any], writes: Sequence[Any]) -> list[AnyMessag
     A `DeltaChannel` stores what was written and replays it on each read: a message that was written without an id (a
     plain string, a tuple) must get the same one each time, so it is made from the message and from the one before.
     """
-    return reduce(_add, writes, list(convert_to_messages(state)))
+    left = list(convert_to_messages(state))
+    named: list[BaseMessage] = []
+    for message in chain.from_iterable(map(_messages, writes)):
+        if message.id is not None:
+            named.append(message)
+            continue
+        left, named = _added(left, named), []
+        left.append(message.model_copy(update={"id": _stable_id(left[-1].id if left else "", message)}))
+    return _added(left, named)
 
 
-def _add(left: list[AnyMessage], write: Any) -> list[AnyMessage]:
-    added: list[BaseMessage] = []
-    previous = left[-1].id if left else ""
-    for message in convert_to_messages(write if isinstance(write, list) else [write]):
-        if message.id is None:
-            message = message.model_copy(update={"id": _stable_id(previous or "", message)})  # noqa: PLW2901
-        previous = message.id
-        added.append(message)
-    return add_messages(left, added)  # type: ignore[arg-type,return-value]
+def _messages(write: Any) -> list[BaseMessage]:
+    return convert_to_messages(write if isinstance(write, list) else [write])
 
 
-def _stable_id(previous: str, message: BaseMessage) -> str:
-    hashed = blake2b(previous.encode(), digest_size=16)
+def _added(left: list[Any], messages: list[BaseMessage]) -> list[Any]:
+    return add_messages(left, messages) if messages else left  # type: ignore[arg-type,return-value]
+
+
+def _stable_id(previous: str | None, message: BaseMessage) -> str:
+    hashed = blake2b((previous or "").encode(), digest_size=16)
     hashed.update(f"{message.type}\0{message.content}".encode("utf-8", "replace"))
     return hashed.hexdigest()
 
@@ -127,7 +132,7 @@ class MemoryState(TypedDict):
 
     messages: Annotated[list[AnyMessage], DeltaChannel(live_messages)]
     """The live turns, oldest first."""
-    record: NotRequired[Annotated[dict[str, Any], DeltaChannel(newest, dict)]]
+    record: NotRequired[Annotated[dict[str, Any], DeltaChannel(newest, dict, snapshot_frequency=20)]]
     """A `Record`."""
     selection: NotRequired[Annotated[dict[str, Any], UntrackedValue]]
     """What memories chose for the view of this turn: never stored."""

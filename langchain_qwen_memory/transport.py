@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from threading import Lock
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 import openai
 
@@ -56,6 +56,8 @@ class Clients:
             if self._sync is None:
                 http = self._http_client or (openai.DefaultHttpxClient(proxy=self._proxy) if self._proxy else None)
                 self._sync = _nobody_else(openai.OpenAI(**self._options, http_client=http))
+                if self._http_client is None:
+                    finalize(self, self._sync.close)  # not left to the sockets, which would complain
             return self._sync
 
     async def of_this_loop(self) -> openai.AsyncOpenAI:

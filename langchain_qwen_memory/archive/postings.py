@@ -198,10 +198,11 @@ def _postings(
     found = db.execute(query, tuple(numbers)).fetchall()
     late = np.array(_mentions(numbers, fresh, first), dtype=np.int64).reshape(-1, 3)
     entries = np.frombuffer(b"".join(row[2] for row in found), dtype=ENTRY)
-    sizes = np.array([len(row[2]) // ENTRY_BYTES for row in found] + [1] * len(late), dtype=np.int64)
-    rows = np.repeat([starts[row[0]] for row in found] + late[:, 0].tolist(), sizes)
+    sizes = [len(row[2]) // ENTRY_BYTES for row in found] + [1] * len(late)
+    starting = np.array([starts[row[0]] for row in found] + late[:, 0].tolist(), dtype=np.int64)
+    naming = np.array([numbers[row[1]] for row in found] + late[:, 1].tolist(), dtype=np.int64)
+    rows, words = np.repeat(starting, sizes), np.repeat(naming, sizes)
     rows[: len(entries)] += entries["slot"]
-    words = np.repeat([numbers[row[1]] for row in found] + late[:, 1].tolist(), sizes)
     return Postings(rows, words, np.concatenate((entries["count"], late[:, 2])))
 
 

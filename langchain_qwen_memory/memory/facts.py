@@ -70,7 +70,7 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         "number",
         re.compile(
             rf"[¥￥$€£]\s?\d[\d,]*(?:\.\d+)?(?:\s?(?:万|亿|[kKmM]\b|million|billion))?"
-            rf"|(?<![A-Za-z\d.,])\d[\d,]*(?:\.\d+)?\s?(?:{_UNITS})"
+            rf"|(?<![A-Za-z\d.,第])\d[\d,]*(?:\.\d+)?\s?(?:{_UNITS})"
         ),
     ),
     (

@@ -23,8 +23,9 @@ _FLOOR = 0.7
 """Where system text and tools fill most of the input, this part of a fraction is taken of what they leave."""
 _KEEP_AT_MOST = 0.75
 """Of the trigger's tokens, so that a fold is a leap whatever `keep` says: an edge that slides empties the cache."""
-_BACKLOG = 2
-"""Past so many triggers (a thread imported whole) turns are folded in large pieces."""
+_BACKLOG = 8
+"""Turns that stand beyond a fold that was due, and are past the trigger themselves: a thread was imported whole, or
+no fold was possible for long. Then turns are folded in large pieces."""
 _PIECE = 4
 """Triggers in a large piece: few calls for thousands of messages, yet little enough for a summary to be faithful."""
 
@@ -69,8 +70,8 @@ class Rule:
         return self.due(whole(turns, self.keep_turns, self.keep_tokens), summary, mark)
 
     def kept_from(self, turns: Sequence[LiveTurn], limits: Limits, tokens: float | None = None) -> int:
-        """Position of the first turn that a fold leaves; the last one is always left."""
-        most = self.keep_tokens if tokens is None else min(tokens, self.keep_tokens)
+        """Position of the first turn that a fold leaves, within `keep` or `tokens`; the last one is always left."""
+        most = self.keep_tokens if tokens is None else tokens
         sizes: list[Size] = [("turns", self.keep_turns), ("tokens", most)]
         besides = min(self.reserve, int(most) // 2) if most < float("inf") else 0
         return max(newest_within(tuple(turns), size, limits, besides=besides) for size in sizes)
@@ -91,11 +92,12 @@ class Rule:
             The position of the first of `turns` where nothing is due.
         """
         grown = measured(turns, self.keep_turns, self.keep_tokens)
-        if self.due(grown[-1], summary, _BACKLOG):
-            return self.piece(turns, self.kept_from(turns, limits), summary)
         for past in grown:
             if past.tokens + summary >= least and self.due(past, summary, mark):
                 end = self.kept_from(turns[: past.turns], limits)
+                beyond = turns[past.turns :]
+                if len(beyond) >= _BACKLOG and self.past(beyond, 0):
+                    end = self.kept_from(turns, limits)
                 if end > turns[0].position:
                     return self.piece(turns, end, summary)
         return turns[0].position

@@ -80,10 +80,11 @@ def render(
         ViewTooLargeError: The system text and the newest question alone are more than `room`.
     """
     head = system_message(system, summary)
-    parts = [turn_messages([turn], keep_thinking=keep_thinking) for turn in turns[:-1]]
+    shown = [_shown(turn, count, keep_thinking) for turn in turns[:-1]]
+    parts, costs = [part for part, _ in shown], [cost for _, cost in shown]
     last = _repaired(turns[-1].messages) if turns else []
-    fixed = (count(head) if head else 0) + sum(map(count, last))
-    costs = [sum(map(count, part)) for part in parts]
+    lead = count(head) if head else 0
+    fixed = lead + sum(map(count, last))
     kept_quotes, quoted = _quotes_within(quotes, last, room - fixed - sum(costs), count)
     first, spent = 0, sum(costs)
     while first < len(parts) and fixed + spent > room:
@@ -93,7 +94,7 @@ def render(
     if fixed > room:
         quoted, clipped = _clip(quoted, int(fixed - room), count)
     messages = [*([head] if head else []), *(message for part in parts[first:] for message in part), *quoted]
-    tokens = sum(map(count, messages))
+    tokens = lead + spent + sum(map(count, quoted))
     if clipped and tokens > room:
         raise _too_large(tokens, room)
     if not clipped and fixed > room:
@@ -149,6 +150,15 @@ def turn_messages(turns: Iterable[LiveTurn], *, keep_thinking: bool = False) -> 
         for turn in turns
         for message in _repaired(turn.messages)
     ]
+
+
+def _shown(turn: LiveTurn, count: Counter, keep_thinking: bool) -> tuple[list[BaseMessage], int]:
+    """An earlier turn as it is sent, and what it costs; worked out once."""
+    known = turn.shown.get(keep_thinking)
+    if known is None:
+        part = turn_messages([turn], keep_thinking=keep_thinking)
+        known = turn.shown[keep_thinking] = (part, sum(map(count, part)))
+    return known
 
 
 def _repaired(messages: Sequence[BaseMessage]) -> list[BaseMessage]:

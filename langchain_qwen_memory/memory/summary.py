@@ -124,7 +124,7 @@ class SummaryBufferMemory(Memory):
         elif conversation.phase == "after":
             work = yield from self._fold_due(conversation, work)
         if conversation.phase == "before":
-            work = yield from self._fold_to_fit(conversation, work, plan=_PREPARED_FROM if background else 1.0)
+            work = yield from self._fold_to_fit(conversation, work)
         return self._told(conversation, work)
 
     def prepare(self, conversation: Conversation, selection: Selection | None = None) -> Flow:
@@ -155,15 +155,15 @@ class SummaryBufferMemory(Memory):
             work = done
         return work
 
-    def _fold_to_fit(self, conversation: Conversation, work: _Work, *, plan: float) -> Generator[Need, Any, _Work]:
+    def _fold_to_fit(self, conversation: Conversation, work: _Work) -> Generator[Need, Any, _Work]:
         """Fold while the user waits, only as long as history and question are more than the model takes in."""
         limits = conversation.limits
         while _history(conversation, work.running) > max(limits.history, work.running.least - 1):
             running, turns = work.running, conversation.kept(work.running.start)
             rule = self._rule(conversation, running)
-            end = self._due(conversation, work, 1.0, plan)
-            if end <= running.start:
-                end = rule.piece(turns, rule.kept_from(turns, limits, limits.history), running.tokens)
+            # What `keep` leaves is meant to stand beside the question, however long that is.
+            most = min(rule.keep_tokens + turns[-1].tokens, limits.history)
+            end = rule.piece(turns, rule.kept_from(turns, limits, most), running.tokens)
             if end <= running.start or not running.ready(turns[-1].position):
                 break
             done = yield from self._fold(conversation, work, end, asks=True)
@@ -178,11 +178,11 @@ class SummaryBufferMemory(Memory):
         if len(turns) <= 1:
             return running.start
         rule = self._rule(conversation, running)
-        end = running.start
-        if rule.past(turns, running.tokens, mark):
+        end, demand = running.start, min(work.demand, turns[-1].position)
+        # What is prepared in the background has to be found again: a demand does not change what was planned.
+        if rule.past(turns, running.tokens, mark if demand <= end else min(mark, plan)):
             end = rule.end(turns, summary=running.tokens, limits=conversation.limits, mark=plan, least=running.least)
-        demand = min(work.demand, turns[-1].position)
-        if demand > end and _history(conversation, running) >= running.least:
+        if demand > end and (end == running.start or plan == 1.0) and _history(conversation, running) >= running.least:
             end = rule.piece(turns, demand, running.tokens)
         return end
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from threading import Lock
 from typing import TypeAlias
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from langchain_qwen_memory.archive.base import turn_key
 
 Counter: TypeAlias = Callable[[BaseMessage], int]
 """Says how many tokens a message costs in a prompt, its role header included."""
 
+_CACHED_TURNS = 2_048
+"""Turns of all threads that are kept as they were read last."""
 _CACHED_CHARACTERS = 20_000
-"""Longer turns are hashed anew each time, so that the cache of keys stays small."""
+"""Longer turns are read anew each time, so that what is kept stays small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class LiveTurn:
     """What its messages cost in a prompt."""
     question: HumanMessage | None = field(repr=False, default=None)
     """The user's message, or None where the assistant speaks first."""
+    shown: dict[bool, tuple[list[BaseMessage], int]] = field(repr=False, compare=False, default_factory=dict)
+    """How it is sent as an earlier turn and what that costs, with thinking kept or not; filled by `render`."""
 
     @property
     def finished(self) -> bool:
@@ -81,59 +85,39 @@ def live_turns(
     """
     turns = []
     for number, group in enumerate(part_turns(messages)):
-        key = _key(parent, group)
-        first = group[0]
-        turns.append(
-            LiveTurn(
-                messages=tuple(group),
-                position=position + number,
-                parent=parent,
-                key=key,
-                tokens=sum(map(count, group)),
-                question=first if isinstance(first, HumanMessage) else None,
-            )
-        )
-        parent = key
+        turn = _known(group, parent, position + number, count) or _read(group, parent, position + number, count)
+        turns.append(turn)
+        parent = turn.key
     return tuple(turns)
 
 
-class _Said:
-    """A turn's messages, equal to others that say the same: hashing strings is cheap, canonical JSON is not."""
-
-    __slots__ = ("fingerprint", "messages")
-
-    def __init__(self, messages: list[BaseMessage]) -> None:
-        self.messages = messages
-        self.fingerprint = tuple(map(_fingerprint, messages))
-
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Said) and self.fingerprint == other.fingerprint
-
-    @property
-    def size(self) -> int:
-        """Characters."""
-        return sum(len(part) for parts in self.fingerprint for part in parts)
+_read_before: OrderedDict[tuple[str, int, Counter, int, str | None], LiveTurn] = OrderedDict()
+"""Turns as they were read last: each node of each run reads all live turns again, freshly loaded."""
+_guard = Lock()
 
 
-@lru_cache(maxsize=4096)
-def _cached_key(parent: str, said: _Said) -> str:
-    return turn_key(parent, said.messages)
+def _known(group: list[BaseMessage], parent: str, position: int, count: Counter) -> LiveTurn | None:
+    """The turn as it was read before, if it says the same: comparing is much cheaper than hashing and counting."""
+    turn = _read_before.get((parent, position, count, len(group), group[0].id))
+    if turn is None:
+        return None
+    same = all(old is new or old.__dict__ == new.__dict__ for old, new in zip(turn.messages, group, strict=True))
+    return turn if same else None
 
 
-def _key(parent: str, messages: list[BaseMessage]) -> str:
-    said = _Said(messages)
-    return _cached_key(parent, said) if said.size < _CACHED_CHARACTERS else turn_key(parent, messages)
-
-
-def _fingerprint(message: BaseMessage) -> tuple[str, ...]:
-    content = message.content
-    text = content if isinstance(content, str) else json.dumps(content, default=str)
-    extra = ""
-    if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
-        extra = json.dumps([message.tool_calls, message.invalid_tool_calls], default=str)
-    elif isinstance(message, ToolMessage):
-        extra = f"{message.tool_call_id}\0{message.status}"
-    return (message.type, message.name or "", text, extra)
+def _read(group: list[BaseMessage], parent: str, position: int, count: Counter) -> LiveTurn:
+    first = group[0]
+    turn = LiveTurn(
+        messages=tuple(group),
+        position=position,
+        parent=parent,
+        key=turn_key(parent, group),
+        tokens=sum(map(count, group)),
+        question=first if isinstance(first, HumanMessage) else None,
+    )
+    if sum(len(str(message.content)) for message in group) <= _CACHED_CHARACTERS:
+        with _guard:
+            _read_before[parent, position, count, len(group), first.id] = turn
+            while len(_read_before) > _CACHED_TURNS:
+                _read_before.popitem(last=False)
+    return turn

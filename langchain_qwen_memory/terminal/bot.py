@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -55,13 +54,12 @@ class Bot:
         await self.stack.aclose()
 
 
-async def open_bot(options: ChatOptions, say: Say, environ: Mapping[str, str]) -> Bot:
+async def open_bot(options: ChatOptions, say: Say) -> Bot:
     """Open the thread that the options name.
 
     Args:
         options: Checked ones.
         say: The language of errors.
-        environ: As `os.environ`.
 
     Raises:
         MisuseError: The file is none of SQLite's, the thread is another user's, or an option of the model is refused.
@@ -71,7 +69,6 @@ async def open_bot(options: ChatOptions, say: Say, environ: Mapping[str, str]) -
         saver, archive = await _file(options, say, stack)
         bot = _wire(options, model, saver, archive, stack)
         await _check_owner(bot, options, say)
-        stack.push_async_callback(_close_model, model)
         return Bot(**{**vars(bot), "stack": stack.pop_all()})
     raise AssertionError("an exit stack does not swallow errors here")
 
@@ -113,13 +110,6 @@ def _model(options: ChatOptions, stack: AsyncExitStack) -> Any:
         return ChatQwen(**{name: value for name, value in given.items() if value is not None})
     except ValueError as error:
         raise MisuseError(first_words(error)) from error
-
-
-async def _close_model(model: Any) -> None:
-    """Close the model's connections while the loop still runs, where it has a way to."""
-    close = getattr(model, "aclose", None)
-    if close is not None:
-        await close()
 
 
 def _memory(name: str, options: ChatOptions) -> Memory:

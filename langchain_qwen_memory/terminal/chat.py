@@ -15,7 +15,7 @@ from langchain_qwen_memory.terminal.lines import Lines
 from langchain_qwen_memory.terminal.loop import LoopThread
 from langchain_qwen_memory.terminal.options import DEFAULT_MODEL, ChatOptions, short_path
 from langchain_qwen_memory.terminal.say import Say
-from langchain_qwen_memory.terminal.screen import TurnScreen, Waiting
+from langchain_qwen_memory.terminal.screen import TurnScreen, Waiting, coloured
 from langchain_qwen_memory.terminal.show import clean, short
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def chat(options: ChatOptions, say: Say, *, meter: bool | None = None) -> int:
         MisuseError: The thread cannot be opened.
     """
     console = Console(highlight=False)
-    lines = Lines(colour=console.color_system is not None)
+    lines = Lines(colour=coloured(console))
     _greet(console, options, say)
     meter = lines.interactive if meter is None else meter
     with LoopThread() as loop, _opened(console, loop, options, say) as bot:
@@ -71,7 +71,7 @@ def _opened(console: Console, loop: LoopThread, options: ChatOptions, say: Say) 
     with Waiting(console, say("opening")):
         from langchain_qwen_memory.terminal.bot import open_bot
 
-        bot = loop.run(open_bot(options, say, os.environ))
+        bot = loop.run(open_bot(options, say))
     try:
         yield bot
     finally:
@@ -81,9 +81,7 @@ def _opened(console: Console, loop: LoopThread, options: ChatOptions, say: Say) 
 class Session:
     """One person at one thread."""
 
-    def __init__(
-        self, *, console: Console, lines: Lines, loop: LoopThread, bot: Bot, say: Say, meter: bool
-    ) -> None:
+    def __init__(self, *, console: Console, lines: Lines, loop: LoopThread, bot: Bot, say: Say, meter: bool) -> None:
         self._console, self._lines, self._loop = console, lines, loop
         self._bot, self._say, self._meter = bot, say, meter
         self._untidy = False
@@ -152,7 +150,7 @@ class Session:
             self._console.print()
 
     def _obey(self, text: str) -> None:
-        command = text.split()[0]
+        command = text.split(maxsplit=1)[0]
         if command in self.commands:
             self.commands[command][1]()
             return
@@ -221,7 +219,7 @@ class Session:
             self._note("context_unknown", turn=report["turn"] + 1)
         else:
             seen = figures(report, thread, self._bot.wiring)
-            colour = self._console.color_system is not None
+            colour = coloured(self._console)
             self._console.print(context(seen, self._say, colour=colour, width=self._console.width))
 
     def show_memory(self) -> None:

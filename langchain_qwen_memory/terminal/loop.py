@@ -65,13 +65,14 @@ class LoopThread:
             raise item.error
 
     def close(self) -> None:
-        """Stop the loop; what still runs on it is cancelled."""
-        if not self._thread.is_alive():
-            return
-        asyncio.run_coroutine_threadsafe(_cancel_rest(), self._loop).result(timeout=10)
+        """Stop the loop; what still runs on it is cancelled, and left behind if it does not end within ten seconds."""
+        ended = asyncio.run_coroutine_threadsafe(_cancel_rest(), self._loop)
+        with suppress(TimeoutError):
+            ended.result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
-        self._loop.close()
+        if not self._loop.is_running():
+            self._loop.close()
 
     def __enter__(self) -> Self:
         return self

@@ -57,7 +57,7 @@ class ChatOptions:
 
     @property
     def file(self) -> Path:
-        """The SQLite file. The stand-in has one of its own, so that a first try does not get into a thread with Qwen."""
+        """The SQLite file; the stand-in has one of its own, so that a first try does not get into Qwen's threads."""
         return self.db or default_db(stand_in=self.stands_in)
 
     def check(self, say: Say) -> None:

@@ -187,8 +187,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "opt_thread": ("会话的名字。", "Name of the thread."),
     "opt_db": (
         "SQLite 文件：检查点和归档都在里面。默认在用户的应用文件夹里：{default}；替身用 {stand_in}。",
-        "The SQLite file that holds checkpoints and archive. Default, in the user's application folder: {default}; "
-        "with the stand-in {stand_in}.",
+        "The SQLite file with checkpoints and archive. In the application folder unless told: {default}; {stand_in}.",
     ),
     "opt_model": ("模型的名字，默认 qwen-plus。", "The model's name; qwen-plus unless told."),
     "opt_base_url": (
@@ -250,7 +249,7 @@ def locale_language(environ: Mapping[str, str] | None = None) -> Language:
 
 
 def asked_language(argv: Sequence[str]) -> Language:
-    """The language of help texts, which are made before options are read: `--lang` if it stands there, else the locale."""
+    """The language of help texts, which are made before options are read: `--lang`, else the locale."""
     for at, word in enumerate(argv):
         given = word.removeprefix("--lang=") if word.startswith("--lang=") else None
         if word == "--lang" and at + 1 < len(argv):

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _THOUGHT = "dim italic"
 
 
+def coloured(console: Console) -> bool:
+    """Whether colours may be used: the terminal has them, and NO_COLOR is not set."""
+    return console.color_system is not None and not console.no_color
+
+
 class Waiting(AbstractContextManager["Waiting"]):
     """A line with a spinner and the seconds that have passed; nothing where the output is no terminal."""
 
@@ -97,7 +102,7 @@ class TurnScreen:
 
     def _head(self, event: Event, key: str, *, plain_only: bool = False) -> None:
         """A name above thinking; above the answer after it too, where nothing is dimmed."""
-        if self._last is type(event) or (plain_only and self._console.color_system):
+        if self._last is type(event) or (plain_only and coloured(self._console)):
             return
         self._console.print(Text(f"[{self._say(key)}]", style="dim"))
 

@@ -74,7 +74,9 @@ def context(seen: Figures, say: Say, *, colour: bool, width: int) -> RenderableT
     head.append(f"  {grouped(seen.view)} / {grouped(seen.scale)}", style="default")
     scale = say("scale_planned" if seen.planned else "scale_limit", n=grouped(seen.scale), limit=grouped(seen.limit))
     head.append(f"  {scale}", style="dim")
-    return Group(head, _bar(seen, colour=colour, cells=min(_BAR_CELLS, width - 4)), _parts(seen, say, colour=colour), _facts(seen, say))
+    cells = min(_BAR_CELLS, width - 4)
+    bar, parts = _bar(seen, colour=colour, cells=cells), _parts(seen, say, colour=colour)
+    return Group(head, bar, parts, _facts(seen, say))
 
 
 def _bar(seen: Figures, *, colour: bool, cells: int) -> Text:

@@ -10,7 +10,10 @@ from langchain_qwen_memory.testing.server import LocalDashScope
 
 __all__ = ["local_if_no_key"]
 
-_SAID = "no DASHSCOPE_API_KEY: talking to the local stand-in, not to Qwen / 没有 DASHSCOPE_API_KEY：对话的是本机替身，不是千问"
+_SAID = (
+    "no DASHSCOPE_API_KEY: talking to the local stand-in, not to Qwen\n"
+    "没有 DASHSCOPE_API_KEY：现在对话的是本机替身，不是千问"
+)
 
 
 def local_if_no_key() -> LocalDashScope | None:

@@ -141,6 +141,7 @@ def _number(schema: Mapping[str, Any], evidence: Evidence, *, whole: bool) -> fl
     text = evidence.numbers.popleft() if evidence.numbers else str(schema.get("default", 1))
     number: float | int = int(float(text)) if whole else float(text)
     step = 1 if whole else 0.5
-    low: float | int = max(schema.get("minimum", number), schema.get("exclusiveMinimum", number - step) + step)
-    high: float | int = min(schema.get("maximum", number), schema.get("exclusiveMaximum", number + step) - step)
-    return min(max(number, low), max(high, low))
+    least = [schema[key] + more for key, more in (("minimum", 0), ("exclusiveMinimum", step)) if key in schema]
+    most = [schema[key] - less for key, less in (("maximum", 0), ("exclusiveMaximum", step)) if key in schema]
+    bounded: float | int = max([min([number, *most]), *least])
+    return bounded

@@ -319,11 +319,14 @@ class ArchiveContract:
         fill(archive, "u", "t", questions)
         assert found(archive.search(query, user="u"))[0] == expected
 
-    @pytest.mark.parametrize("query", ["", "   ", "?!…", "\x00", "\ud83d", "' OR 1=1 --", 'NEAR("a" AND *', "😀"])
+    @pytest.mark.parametrize(
+        "query", ["zebra", "", "   ", "?!…", "\x00", "\ud83d", "' OR 1=1 --", 'NEAR("a" AND *', "😀"]
+    )
     def test_any_query_is_plain_text(self, archive, query):
         """There are no operators: signs and fragments neither fail nor match everything."""
-        fill(archive, "u", "t", ["完全无关的内容"])
+        turns = fill(archive, "u", "t", ["完全无关的内容", "more"])
         assert archive.search(query, user="u") == []
+        assert archive.search(query, user="u", thread="t", head=turns[0].key) == []
 
     def test_a_pasted_page_is_a_query_too(self, archive):
         """A very long question is looked up by its beginning and its end."""

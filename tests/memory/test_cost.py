@@ -1,6 +1,5 @@
 """The cheapest moment to fold, from prices and growth."""
 
-import os
 import random
 from dataclasses import replace
 from types import SimpleNamespace
@@ -70,6 +69,11 @@ def _count(message: BaseMessage) -> int:
     return 5 + (INSTRUCTION if "摘要写明" in text else len(text))
 
 
+def _shared(one: str, other: str) -> int:
+    """Characters with which both begin."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
 class _Meter:
     """Counts effective tokens: an uncached one 1, a cached one 0.2, a written one 3."""
 
@@ -79,7 +83,7 @@ class _Meter:
 
     def send(self, messages: list[BaseMessage], *, extra: int = 0, written: int = 0) -> None:
         prompt = "".join(f"{message.type:>5}{message.content}" for message in messages)
-        cached = max((len(os.path.commonprefix([prompt, one])) for one in self.sent), default=0)
+        cached = max((_shared(prompt, one) for one in self.sent), default=0)
         self.sent = [*self.sent[-3:], prompt]
         self.effective += len(prompt) - 0.8 * cached + extra + 3 * written
         self.calls += not written
@@ -122,7 +126,7 @@ def test_the_automatic_trigger_is_near_the_best_fixed_one():
 
 
 def test_the_automatic_trigger_meets_its_target():
-    """At most 600 effective tokens a call at 110 tokens a turn, a tool in each sixth, with at least eight turns word for word."""
+    """At most 600 effective tokens a call at 110 tokens a turn, a tool in each sixth, with eight turns word for word."""
     automatic, kept = _effective_tokens(SummaryBufferMemory(trigger=("cost", "auto")))
     assert automatic <= 600
     assert kept >= 8

@@ -62,6 +62,7 @@ def test_hard_facts_are_found(text, fact):
         "I'd like to ask you something",
         "今天聊点别的",
         "there are 3 of them",
+        "第3个问题",
         "不客气",
         "```python\nx = 'KM-3000'\n```",
     ],

@@ -12,7 +12,7 @@ all_ways = pytest.mark.parametrize("way", WAYS)
 """Runs a test once for each way."""
 
 
-def chunks_by(way, model, question, **options):
+def chunks_by(way, model, question, /, **options):
     """Returns the pieces of an answer; of a whole answer, the one."""
     if way == "invoke":
         return [model.invoke(question, **options)]
@@ -27,12 +27,12 @@ def chunks_by(way, model, question, **options):
     return asyncio.run(gathered())
 
 
-def answer_by(way, model, question="go", **options):
+def answer_by(way, model, question="go", /, **options):
     """Returns the whole answer; pieces of a stream are summed up as LangChain's users do."""
     return reduce(add, chunks_by(way, model, question, **options))
 
 
-def events_by(way, model, question="go", **options):
+def events_by(way, model, question="go", /, **options):
     """Returns the message that LangChain's event stream, version 3, comes to; `way` is stream or astream."""
     if way == "stream":
         return model.stream_events(question, version="v3", **options).output

@@ -50,7 +50,11 @@ ALGORITHM = "<400> InternalError.Algo.InvalidParameter: "
         ("qwen-plus", {"seed": -1}, "Range of seed should be [0, 9223372036854775807]"),
         ("qwen-plus", {"max_tokens": 0}, "Range of max_tokens should be [1, 32768]"),
         ("qwen-plus", {"max_tokens": 32_769}, "Range of max_tokens should be [1, 32768]"),
-        ("qwen-plus", {"stream_options": {"include_usage": True}}, "'stream_options' only set this when you set stream"),
+        (
+            "qwen-plus",
+            {"stream_options": {"include_usage": True}},
+            "'stream_options' only set this when you set stream",
+        ),
         (
             "qwen-plus",
             {"tools": [ADD], "tool_choice": "any"},

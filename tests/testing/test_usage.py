@@ -1,10 +1,13 @@
 """Usage is counted with Qwen's own tokenizer, and shared prefixes count as cached."""
 
+import json
+
 from langchain_core.messages import HumanMessage
 
 from langchain_qwen_memory.testing import LocalDashScope, Reply
 from langchain_qwen_memory.testing.prefixes import PrefixCache
 from langchain_qwen_memory.tokens import count_text, count_tokens
+from tests.shared import SHARED, needs_shared
 from tests.testing.conftest import Client, said, tool
 
 
@@ -128,3 +131,29 @@ def test_usage_can_be_scripted(client):
     own = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
     client.server.script(Reply(content="x", usage=own))
     assert usage(client, "go", model="qwen3-max") == own
+
+
+@needs_shared
+def test_answers_are_counted_as_the_service_counted_them(client):
+    """Recorded answers, scripted word for word, get the recorded completion_tokens: text, thinking and tool calls."""
+    exact, differing = 0, []
+    for path in sorted((SHARED / "recordings").glob("*/*.json")):
+        exchange = json.loads(path.read_text())
+        recorded = (exchange.get("response") or {}).get("body") or {}
+        if exchange.get("protocol") != "openai-chat" or not recorded.get("choices"):
+            continue
+        message = recorded["choices"][0]["message"]
+        calls = [
+            {"name": one["function"]["name"], "args": one["function"]["arguments"]}
+            for one in message.get("tool_calls") or ()
+        ]
+        thought = message.get("reasoning_content") or ""
+        client.server.script(Reply(content=message["content"] or "", reasoning=thought, tool_calls=calls))
+        counted = usage(client, "go", model=exchange["model"], enable_thinking=bool(thought))["completion_tokens"]
+        if counted == recorded["usage"]["completion_tokens"]:
+            exact += 1
+        else:
+            differing.append(counted - recorded["usage"]["completion_tokens"])
+    assert exact >= 50
+    assert len(differing) <= 2
+    assert all(abs(one) <= 3 for one in differing)
