@@ -163,9 +163,9 @@ def _answers(draw: random.Random, number: int, kind: int) -> Iterator[AIMessage]
     elif kind >= 75:
         yield _message(number, 0, _english(draw, 8) + ":\n\n" + _code(draw))
     elif kind >= 50:
-        yield _message(number, 0, _english(draw, draw.randint(35, 85)) + ".")
+        yield _message(number, 0, _english(draw, draw.randint(33, 82)) + ".")
     else:
-        yield _message(number, 0, _chinese(draw, draw.randint(30, 72)) + "。")
+        yield _message(number, 0, _chinese(draw, draw.randint(29, 70)) + "。")
 
 
 def _message(number: int, at: int, text: str, calls: list[dict[str, Any]] | None = None) -> AIMessage:

@@ -107,9 +107,7 @@ def create_chat_graph(
     return graph.compile(checkpointer=checkpointer, store=store, name=name)
 
 
-def _chat_graph(
-    wiring: Wiring, state_schema: type[Any], context_schema: type[Any]
-) -> StateGraph[Any, Any, Any]:
+def _chat_graph(wiring: Wiring, state_schema: type[Any], context_schema: type[Any]) -> StateGraph[Any, Any, Any]:
     recall, model, remember = wired_nodes(wiring)
     plain = state_schema is MemoryState
     graph: StateGraph[Any, Any, Any] = StateGraph(

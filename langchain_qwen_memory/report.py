@@ -41,21 +41,18 @@ def make_report(
         "at": round(now(), 3),
         "kept": view.get("kept", 0),
         "folded": int(numbers.get("folded", 0)),
-        "recalled": [
-            _trace(quote) for quote in chosen.get("quotes", ()) if quote["key"] in view.get("recalled", ())
-        ],
+        "recalled": [_trace(quote) for quote in chosen.get("quotes", ()) if quote["key"] in view.get("recalled", ())],
         "view_tokens": view.get("tokens", 0),
         "limit": view.get("limit", wiring.facts.max_input),
         "system_tokens": view.get("system", 0),
         "summary_tokens": view.get("summary", 0),
         "recalled_tokens": view.get("recalled_tokens", 0),
-        "transcript_tokens": thread.record.get("archived_tokens", 0)
-        + sum(turn.tokens for turn in thread.turns),
+        "transcript_tokens": thread.record.get("archived_tokens", 0) + sum(turn.tokens for turn in thread.turns),
         "summary_input_tokens": int(numbers.get("summary_input_tokens", 0)),
         "summary_output_tokens": int(numbers.get("summary_output_tokens", 0)),
         "errors": [*chosen.get("errors", ()), *selection.errors, *([error] if error else ())],
-        **_usage(newest.messages),
     }
+    _add_usage(report, newest.messages)
     if numbers.get("facts"):
         report["facts_kept"] = round(numbers.get("facts_kept", 0) / numbers["facts"], 4)
     stable = _stable(wiring, thread, chosen)
@@ -70,16 +67,15 @@ def _trace(quote: Mapping[str, Any]) -> dict[str, Any]:
     return {name: quote[name] for name in ("key", "position", "score")}
 
 
-def _usage(messages: tuple[Any, ...]) -> Any:
+def _add_usage(report: Report, messages: tuple[Any, ...]) -> None:
     """Tokens of the turn's calls as the provider counted them."""
-    total = {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0}
+    report["input_tokens"] = report["cached_tokens"] = report["output_tokens"] = 0
     for message in messages:
         usage = message.usage_metadata if isinstance(message, AIMessage) else None
         if usage:
-            total["input_tokens"] += usage["input_tokens"]
-            total["output_tokens"] += usage["output_tokens"]
-            total["cached_tokens"] += (usage.get("input_token_details") or {}).get("cache_read", 0) or 0
-    return total
+            report["input_tokens"] += usage["input_tokens"]
+            report["output_tokens"] += usage["output_tokens"]
+            report["cached_tokens"] += (usage.get("input_token_details") or {}).get("cache_read", 0) or 0
 
 
 def _stable(wiring: Wiring, thread: Thread, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,9 +84,7 @@ def _stable(wiring: Wiring, thread: Thread, chosen: Mapping[str, Any]) -> dict[s
     last, tokens = thread.turns[-1], view.get("tokens", 0)
     first = thread.turns[-view["kept"]] if 0 < view.get("kept", 0) <= len(thread.turns) else last
     again = tokens
-    if view.get(
-        "recalled"
-    ):  # the next view shows that question without its records: the prefix ends before it
+    if view.get("recalled"):  # the next view shows that question without its records: the prefix ends before it
         again -= view["recalled_tokens"] + sum(map(wiring.facts.count, last.messages[:-1]))
     return {
         "system": _digest(str([message.content for message in thread.system])),
@@ -117,7 +111,7 @@ def _prefix_kept(thread: Thread, stable: Mapping[str, Any]) -> float | None:
         kept = system + summary
     else:
         kept = again
-    return round(min(1.0, kept / whole), 4)
+    return float(round(min(1.0, kept / whole), 4))
 
 
 def _add_savings(wiring: Wiring, report: Report) -> None:

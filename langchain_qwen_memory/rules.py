@@ -7,6 +7,7 @@ from typing import Any
 from langchain_qwen_memory.catalogue import ModelInfo
 from langchain_qwen_memory.endpoints import ServerKind
 from langchain_qwen_memory.structured import (
+    JSON_ONLY,
     is_forced,
     schema_instruction,
     wire_response_format,
@@ -67,12 +68,15 @@ def settle(
     tools = wire_tools(params.get("tools"))
     choice = wire_tool_choice(params.get("tool_choice"), tools or ())
     if server == "dashscope":
-        in_the_way = is_forced(choice) or _is_json_mode(answer_format)
-        if thinks and in_the_way and info.thinking != "always":
+        if thinks and info.thinking != "always" and (is_forced(choice) or _is_json_mode(answer_format)):
             knobs |= {"enable_thinking": False, "thinking_budget": None, "reasoning_effort": None}
             thinks, asked = False, False
-        elif thinks and in_the_way:
-            choice, answer_format = _give_way(info, choice, answer_format)
+        if thinks and is_forced(choice):
+            _warn(f"{info.name} always thinks and cannot be forced to call a tool meanwhile: tool_choice is 'auto'.")
+            choice = "auto"
+        if _is_json_mode(answer_format) and (thinks or not info.json_mode):
+            _warn(f"{info.name} has no JSON mode: it is only asked in words for JSON.")
+            answer_format, instruction = None, instruction or JSON_ONLY
         _drop_useless_switch(info, knobs)
     params |= {"tools": tools, "tool_choice": choice, "response_format": answer_format}
     return Plan(
@@ -90,21 +94,11 @@ def _format(info: ModelInfo, params: dict[str, Any], server: ServerKind) -> tupl
     given = wire_response_format(params.pop("response_format", None))
     if given is None or given["type"] != "json_schema" or server != "dashscope" or info.json_schema:
         return given, ""
-    return ({"type": "json_object"} if info.json_mode else None), schema_instruction(given)
+    return {"type": "json_object"}, schema_instruction(given)
 
 
 def _is_json_mode(answer_format: dict[str, Any] | None) -> bool:
     return answer_format is not None and answer_format["type"] == "json_object"
-
-
-def _give_way(info: ModelInfo, choice: Any, answer_format: dict[str, Any] | None) -> tuple[Any, dict[str, Any] | None]:
-    if is_forced(choice):
-        _warn(f"{info.name} always thinks and cannot be forced to call a tool meanwhile: tool_choice is 'auto'.")
-        choice = "auto"
-    if _is_json_mode(answer_format):
-        _warn(f"{info.name} always thinks and has no JSON mode meanwhile: it is only asked in words for JSON.")
-        answer_format = None
-    return choice, answer_format
 
 
 def _drop_useless_switch(info: ModelInfo, knobs: dict[str, Any]) -> None:

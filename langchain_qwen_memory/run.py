@@ -87,9 +87,7 @@ def run_turn(graph: Any, message: Any, config: RunnableConfig, *, context: Any =
         return graph.invoke(_input(message), config, context=context, **options)
 
 
-async def arun_turn(
-    graph: Any, message: Any, config: RunnableConfig, *, context: Any = None, **options: Any
-) -> Any:
+async def arun_turn(graph: Any, message: Any, config: RunnableConfig, *, context: Any = None, **options: Any) -> Any:
     """`run_turn`, async. A caller who is cancelled does not stop the turn."""
     result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -198,7 +196,7 @@ def _finish(graph: Any, config: RunnableConfig, context: Any) -> None:
         return
     try:
         graph.invoke(None, config, context=context)
-    except Exception as error:  # noqa: BLE001 - the new question must not fail for the old one
+    except Exception as error:  # the new question must not fail for the old one
         logger.warning("the interrupted turn before this one could not be finished", exc_info=error)
 
 
@@ -207,7 +205,7 @@ async def _afinish(graph: Any, config: RunnableConfig, context: Any) -> None:
         return
     try:
         await graph.ainvoke(None, config, context=context)
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:
         logger.warning("the interrupted turn before this one could not be finished", exc_info=error)
 
 

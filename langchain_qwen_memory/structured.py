@@ -8,6 +8,7 @@ from langchain_core.utils.function_calling import convert_to_openai_function, co
 
 __all__ = [
     "INSTRUCTION",
+    "JSON_ONLY",
     "JSON_WORD",
     "is_forced",
     "schema_instruction",
@@ -17,6 +18,9 @@ __all__ = [
 
 JSON_WORD = "Answer in JSON."
 """Said where json_object is asked for: the service refuses that if the word stands nowhere in the messages."""
+
+JSON_ONLY = "Answer with one JSON object, and with nothing else."
+"""Said where JSON is asked for and the model has no mode for it."""
 
 INSTRUCTION = "Answer with one JSON object that fits this JSON Schema, and with nothing else:\n{schema}"
 """Said where a model takes no schema as a parameter."""

@@ -71,9 +71,7 @@ def _live_part(thread: Thread, before: int | None, limit: int) -> tuple[int, lis
     """Live turns of a page, and the position before which the archive is asked."""
     start = thread.record.get("position", 0)
     wanted = [turn for turn in thread.turns if before is None or turn.position < before][-limit:]
-    turns = [
-        TranscriptTurn(position=turn.position, messages=turn.messages, live=True, at=None) for turn in wanted
-    ]
+    turns = [TranscriptTurn(position=turn.position, messages=turn.messages, live=True, at=None) for turn in wanted]
     return (start if before is None else min(start, before)), turns
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import BaseMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -107,9 +107,7 @@ class Wiring:
                 )
         names = names_of(self.memories)
         if len(set(names)) < len(names):
-            raise MemoryOptionError(
-                f"Two memories have one name: {names}. Give each class a `name` of its own."
-            )
+            raise MemoryOptionError(f"Two memories have one name: {names}. Give each class a `name` of its own.")
 
     @cached_property
     def facts(self) -> ModelFacts:
@@ -135,7 +133,7 @@ class Wiring:
         Raises:
             ThreadError: An archive is used without a thread id, or the thread was begun by another user.
         """
-        record: Record = state.get("record") or {}
+        record = cast("Record", state.get("record") or {})
         self._check(record, owner)
         stored, messages = part_system(state.get("messages") or ())
         turns = live_turns(

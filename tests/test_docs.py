@@ -47,7 +47,12 @@ def test_a_block_of_the_readme_runs(number, tmp_path):
         code = programs("README.md")[number]
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
@@ -60,7 +65,13 @@ def test_the_first_program_remembers(tmp_path):
         code = programs("README.md")[0]
         for _ in range(2):
             done = subprocess.run(
-                [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+                [sys.executable, "-c", code],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
             )
             assert "花生" in done.stdout.splitlines()[2]
 

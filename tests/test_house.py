@@ -11,7 +11,19 @@ import langchain_qwen_memory
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "langchain_qwen_memory"
-MEMORY_WING = ("memory", "archive", "state", "wiring", "needs", "nodes", "report", "graph", "run", "threads", "middleware")
+MEMORY_WING = (
+    "memory",
+    "archive",
+    "state",
+    "wiring",
+    "needs",
+    "nodes",
+    "report",
+    "graph",
+    "run",
+    "threads",
+    "middleware",
+)
 MODEL_WING = ("chat_models", "dashscope", "embeddings", "rerank", "qwen")
 HEAVY = ("openai", "langchain_openai", "dashscope", "httpx", "tiktoken", "typer", "rich", "numpy", "langgraph")
 

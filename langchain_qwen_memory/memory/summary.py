@@ -118,7 +118,7 @@ class SummaryBufferMemory(Memory):
     def select(self, conversation: Conversation, selection: Selection) -> Flow:
         """Give the view summary and kept turns; fold if it is due, or if the view would not fit otherwise."""
         work = _Work(Running.read(conversation, self.name), selection, selection.start)
-        background = self.fold == "background" and conversation.archived
+        background = self._in_background(conversation)
         if background:
             work = yield from self._fold_due(conversation, work, plan=_PREPARED_FROM, asks=False)
         elif conversation.phase == "after":
@@ -127,17 +127,28 @@ class SummaryBufferMemory(Memory):
             work = yield from self._fold_to_fit(conversation, work)
         return self._told(conversation, work)
 
-    def prepare(self, conversation: Conversation, selection: Selection | None = None) -> Flow:
-        """Ask for the summary that will be due soon and keep it as a note; for `fold="background"`, outside of runs.
+    def prepare(self, conversation: Conversation, selection: Selection) -> Flow | None:
+        """With `fold="background"`: ask for the summary that will be due soon and keep it as a note.
 
-        Nothing of what it returns goes into the record: the next `select` past `trigger` finds the note by its key.
+        Nothing of what the flow returns goes into the record: the next `select` past `trigger` finds the note by its
+        key.
 
         Args:
             conversation: As `select` reads it after the answer, the record being the one that was written.
-            selection: What the memories before this one chose, if there are any.
+            selection: What memories chose after the answer.
+
+        Returns:
+            A flow, or None where nothing is folded in the background.
         """
-        selection = selection or Selection(start=conversation.first)
-        work = _Work(Running.read(conversation, self.name), selection, selection.start)
+        return self._prepare(conversation, selection) if self._in_background(conversation) else None
+
+    def _in_background(self, conversation: Conversation) -> bool:
+        """What is prepared needs a place where it is kept until it is due."""
+        return self.fold == "background" and conversation.archived
+
+    def _prepare(self, conversation: Conversation, selection: Selection) -> Flow:
+        demand = int(conversation.slot(self.name).get("demand", 0))
+        work = _Work(Running.read(conversation, self.name), selection, demand)
         work = yield from self._fold_due(conversation, work, mark=_PREPARED_FROM, plan=_PREPARED_FROM)
         return self._told(conversation, work)
 
@@ -227,7 +238,8 @@ class SummaryBufferMemory(Memory):
         selection = replace(selection, start=running.start, summary=summary)
         if conversation.phase == "after" and running.kept + running.lost:
             selection = selection.counting(facts=running.kept + running.lost, facts_kept=running.kept)
-        return selection.keeping(self.name, **running.slot())
+        demand = {"demand": work.demand} if work.demand > running.start else {}
+        return selection.keeping(self.name, **running.slot(), **demand)
 
     def _job(self, conversation: Conversation, running: Running, end: int) -> Job:
         turns = tuple(turn for turn in conversation.kept(running.start) if turn.position < end)

@@ -69,9 +69,7 @@ def part_turns(messages: Iterable[BaseMessage]) -> list[list[BaseMessage]]:
     return turns
 
 
-def live_turns(
-    messages: Sequence[BaseMessage], *, parent: str, position: int, count: Counter
-) -> tuple[LiveTurn, ...]:
+def live_turns(messages: Sequence[BaseMessage], *, parent: str, position: int, count: Counter) -> tuple[LiveTurn, ...]:
     """Read the live turns out of a state's messages (system messages left out).
 
     Args:

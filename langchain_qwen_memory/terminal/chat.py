@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from langchain_qwen_memory.terminal.lines import Lines
+from langchain_qwen_memory.terminal.lines import Lines, Warnings
 from langchain_qwen_memory.terminal.loop import LoopThread
 from langchain_qwen_memory.terminal.options import DEFAULT_MODEL, ChatOptions, short_path
 from langchain_qwen_memory.terminal.say import Say
@@ -86,6 +86,7 @@ class Session:
         self._bot, self._say, self._meter = bot, say, meter
         self._untidy = False
         self._failed = False
+        self._warnings = Warnings(held=lines.interactive)
 
     @property
     def commands(self) -> Mapping[str, tuple[str, Callable[[], None]]]:
@@ -121,7 +122,8 @@ class Session:
     def talk(self) -> bool:
         """Read and answer until the person leaves; True if a question was not answered."""
         while True:
-            self._console.print()
+            if self._lines.interactive:
+                self._console.print()
             try:
                 text = self._lines.read(_PROMPT)
             except EOFError:
@@ -133,6 +135,7 @@ class Session:
                 self._note("hint_leave")
                 continue
             if text and not self._lines.interactive:
+                self._console.print()
                 self._console.print(Text(clean(f"{_PROMPT}{text}")), soft_wrap=True)
             if text == "/quit":
                 return self._failed
@@ -175,6 +178,8 @@ class Session:
             self._after(screen, "failed")
         if screen.report is not None and self._meter:
             self._show_meter(screen)
+        for warning in self._warnings.take():
+            self._console.print(Text(clean(warning), style="yellow"))
 
     def _after(self, screen: TurnScreen, how: str) -> None:
         """Put a turn in order that did not come to its end, and say what became of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import select
 import sys
 from collections.abc import Iterator
@@ -86,3 +87,28 @@ def _prepare_readline() -> bool:
         return False
     readline.parse_and_bind("set enable-bracketed-paste on")
     return True
+
+
+class Warnings(logging.Handler):
+    """Holds back what the package logs, so that it does not stand in the middle of an answer; shown after the turn.
+
+    Args:
+        held: Whether to; elsewhere than in a terminal warnings go to standard error as they come.
+    """
+
+    def __init__(self, *, held: bool) -> None:
+        super().__init__(logging.WARNING)
+        self._texts: list[str] = []
+        if held:
+            logger = logging.getLogger("langchain_qwen_memory")
+            logger.addHandler(self)
+            logger.propagate = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a warning's text."""
+        self._texts.append(record.getMessage())
+
+    def take(self) -> list[str]:
+        """The warnings since the last time."""
+        texts, self._texts = self._texts, []
+        return texts

@@ -320,3 +320,19 @@ def test_an_error_in_the_middle_undoes_the_whole_batch(path):
             archive.append("u", "t", [*turns, broken])
         assert (archive.count("u"), archive.search("alarm", user="u")) == (0, [])
         assert archive.append("u", "t", turns) == 2
+
+
+def test_a_file_that_another_program_is_reading_is_waited_for(path):
+    """Making a foreign database a write-ahead one needs it alone for a moment: opening waits for its readers."""
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE theirs (x)")
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM theirs").fetchall()
+    ending = threading.Timer(0.4, other.execute, ["COMMIT"])
+    ending.start()
+    with SqliteArchive(path, timeout=20) as archive:
+        assert not ending.is_alive()
+        fill(archive, "u", "t", ["a"])
+    ending.join()
+    assert other.execute("SELECT count(*) FROM theirs").fetchone() == (0,)
+    other.close()

@@ -300,7 +300,7 @@ def test_a_thread_of_plain_messages_is_adopted():
     old = plain.add_edge(START, "model").compile(checkpointer=saver)
     for n in range(6):
         old.invoke({"messages": f"old {n}"}, CONFIG)
-    model, graph = chat(checkpointer=saver, archive=archive)
+    _, graph = chat(checkpointer=saver, archive=archive)
     say(graph, "new")
     turns = transcript(graph, CONFIG, context=ALICE)
     assert [turn.messages[0].text for turn in turns] == [*(f"old {n}" for n in range(6)), "new"]

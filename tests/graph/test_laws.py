@@ -46,7 +46,15 @@ COMBINATIONS = {
 }
 
 WORDS = st.sampled_from(
-    ["我对花生过敏", "花生酱能吃吗", "订单号 KM-3000 到哪了", "What about my order KM-3000?", "I live in Hangzhou", "好的", ""]
+    [
+        "我对花生过敏",
+        "花生酱能吃吗",
+        "订单号 KM-3000 到哪了",
+        "What about my order KM-3000?",
+        "I live in Hangzhou",
+        "好的",
+        "",
+    ]
 )
 STEPS = st.one_of(
     st.tuples(st.just("say"), WORDS),

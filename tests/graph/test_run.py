@@ -31,9 +31,7 @@ def slow(messages):
 
 def chat(**options):
     model = ScriptedChatModel(**options)
-    graph = create_chat_graph(
-        model, memory=WindowMemory(), archive=InMemoryArchive(), checkpointer=InMemorySaver()
-    )
+    graph = create_chat_graph(model, memory=WindowMemory(), archive=InMemoryArchive(), checkpointer=InMemorySaver())
     return model, graph
 
 

@@ -119,6 +119,13 @@ class Chat:
             self.messages = self.messages[sum(len(turn.messages) for turn in leaving) :]
         return selection
 
+    def prepare(self, done: Selection, conversation: Conversation | None = None) -> None:
+        """What happens outside of runs, after the answer: memories work ahead."""
+        for memory in self.memories:
+            flow = memory.prepare(conversation or self.conversation("after"), done)
+            if flow is not None:
+                self.run(flow)
+
     def turn(self, question: str, answer: str = "ok") -> Selection:
         self.ask(question)
         return self.answer(answer)

@@ -126,7 +126,7 @@ def test_the_automatic_trigger_is_near_the_best_fixed_one():
 
 
 def test_the_automatic_trigger_meets_its_target():
-    """At most 600 effective tokens a call at 110 tokens a turn, a tool in each sixth, with eight turns word for word."""
+    """At most 600 effective tokens a call at 110 tokens a turn, a tool in each sixth, eight turns word for word."""
     automatic, kept = _effective_tokens(SummaryBufferMemory(trigger=("cost", "auto")))
     assert automatic <= 600
     assert kept >= 8

@@ -187,8 +187,7 @@ def test_each_turn_is_folded_once_in_order_and_whole(sizes, trigger, keep, aroun
         assert edge <= asked.start <= done.start <= number
         edge, total = done.start, total + asked.numbers.get("folded", 0) + done.numbers.get("folded", 0)
         assert total == edge, "what is before the edge has been folded, once"
-        if fold == "background" and archived:
-            chat.run(summaries.prepare(chat.conversation("after"), done))
+        chat.prepare(done)
         assert sum(map(count, chat.view(done))) <= 2_500
     if not (windowed and fold == "background"):  # there a leap of the window may outrun what was prepared
         ranges = [note["turns"] for note in chat.notes.values() if not note["refused"]]
@@ -519,13 +518,11 @@ def test_in_the_background_nothing_is_asked_in_a_run():
 def test_a_prepared_summary_is_put_in_place_at_the_trigger(awaits, late):
     """From 85 % it is prepared; past the trigger it is found, although turns were added since."""
     chat = Chat([memory(fold="background")], summarise=brief, awaits=awaits)
-    summaries = chat.memories[0]
     snapshots = []
     for number in range(40):
-        chat.turn(filled(number))
-        snapshots.append(chat.conversation("after"))
+        snapshots.append((chat.turn(filled(number)), chat.conversation("after")))
         if number >= late:
-            chat.run(summaries.prepare(snapshots[number - late]))
+            chat.prepare(*snapshots[number - late])
         history = sum(map(count, chat.messages)) + chat.record["summary"].get("tokens", 0)
         assert history <= 600 + late * 65
     assert chat.position > 20
@@ -536,12 +533,11 @@ def test_a_prepared_summary_is_put_in_place_at_the_trigger(awaits, late):
 def test_prepare_leaves_the_thread_alone_and_pays_once():
     """Prepared twice, a summary is asked for once; below 85 % nothing is prepared."""
     chat = talk(Chat([memory(fold="background")], summarise=brief), 7)
-    summaries = chat.memories[0]
-    chat.run(summaries.prepare(chat.conversation("after")))
+    chat.prepare(chat.turn(""))
     assert chat.needs == []
     talk(chat, 2, start=7)
     for _ in range(2):
-        chat.run(summaries.prepare(chat.conversation("after")))
+        chat.prepare(chat.select("after"))
     assert len(chat.asks) == 1
     assert chat.select("before").start == 0
 
@@ -551,9 +547,31 @@ def test_a_prepared_summary_that_would_not_shrink_the_view_is_not_prepared_again
     options = {"trigger": ("turns", 4), "keep": ("turns", 2), "fold": "background"}
     chat = Chat([memory(**options)], summarise=wordy)
     for number in range(10, 50):
-        assert chat.turn(str(number), "k").start == 0
-        chat.run(chat.memories[0].prepare(chat.conversation("after")))
+        done = chat.turn(str(number), "k")
+        assert done.start == 0
+        chat.prepare(done)
     assert 4 <= len(chat.asks) <= 13
+
+
+def test_what_a_window_gives_up_is_folded_in_the_background_too():
+    """The window's demand is prepared outside of runs; until it is met the turns stay in the view."""
+    memories = [
+        WindowMemory(trigger=("turns", 6), keep=("turns", 3)),
+        memory(trigger=("tokens", 5_000), fold="background"),
+    ]
+    chat = Chat(memories, summarise=brief)
+    for number in range(30):
+        done = chat.turn(filled(number))
+        chat.prepare(done)
+        assert len(chat.conversation("after").turns) <= 8
+    assert folded(chat) == list(range(len(folded(chat))))
+    assert chat.position > 20
+
+
+def test_a_memory_that_folds_after_the_answer_prepares_nothing():
+    """Only a memory with fold="background" works ahead."""
+    chat = talk(Chat([memory()]), 9)
+    assert chat.memories[0].prepare(chat.conversation("after"), chat.select("after")) is None
 
 
 def test_without_an_archive_background_means_after():

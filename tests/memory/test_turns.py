@@ -43,7 +43,9 @@ def test_keys_are_those_of_the_archive():
 
 def test_the_same_words_after_another_past_are_another_turn():
     """Keys chain: what was said before is part of the key."""
-    assert turns_of(dialogue(("ok", "ok"), ("ok", "ok")))[0].key != turns_of(dialogue(("ok", "ok"), ("ok", "ok")))[1].key
+    assert (
+        turns_of(dialogue(("ok", "ok"), ("ok", "ok")))[0].key != turns_of(dialogue(("ok", "ok"), ("ok", "ok")))[1].key
+    )
 
 
 def test_an_edit_changes_the_key_and_all_that_follow():

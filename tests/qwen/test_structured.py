@@ -120,7 +120,7 @@ def test_thinking_is_kept_beside_the_object(server, qwen, way, method):
     assert answer["raw"].additional_kwargs["reasoning_content"] == "A large one."
 
 
-@all_ways
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 def test_a_failed_reading_is_given_and_not_raised(server, qwen, way):
     """With include_raw the caller sees what came."""
     server.script(Reply(content="no json"))
