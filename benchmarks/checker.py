@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
-
 from conversations import Planned, numbers_in
-from langchain_qwen_memory.vocabulary import encoding
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from scripted import Summariser
+
+from langchain_qwen_memory.vocabulary import encoding
 
 HIT = 0.2
 """Price of a cached prompt token: Model Studio's implicit cache."""
@@ -30,14 +30,18 @@ _tokens: dict[str, int] = {}
 
 def piece(message: BaseMessage) -> str:
     """A message as Qwen's template writes it."""
-    content = message.content if isinstance(message.content, str) else json.dumps(message.content, ensure_ascii=False)
+    content = message.content
+    if not isinstance(content, str):
+        content = json.dumps(content, ensure_ascii=False)
     if isinstance(message, AIMessage):
-        content += "".join(
-            f"\n<tool_call>\n{json.dumps({'name': call['name'], 'arguments': call['args']}, ensure_ascii=False)}\n</tool_call>"
-            for call in message.tool_calls
-        )
+        content += "".join(map(_call, message.tool_calls))
     role = {"human": "user", "ai": "assistant"}.get(message.type, message.type)
     return f"<|im_start|>{role}\n{content}<|im_end|>\n"
+
+
+def _call(call: Any) -> str:
+    written = json.dumps({"name": call["name"], "arguments": call["args"]}, ensure_ascii=False)
+    return f"\n<tool_call>\n{written}\n</tool_call>"
 
 
 def encoded(text: str) -> list[int]:

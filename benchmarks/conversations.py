@@ -1,8 +1,8 @@
 """Makes one long conversation, the same on each run: half Chinese, a quarter English, some code, tools, planted facts.
 
 Of 100 turns 50 are Chinese talk, 25 English talk, 7 code and 18 tool rounds, of which half call two tools at once; a
-turn is about 115 Qwen tokens. Each question has its number, so that a checker knows which turns reach the model. Each
-tenth turn states a fact, each tenth asks for one that was stated long before, and each fifth answer brings its thinking.
+turn is about 114 Qwen tokens. Each question has its number, so that a checker knows which turns reach the model.
+Each tenth turn states a fact, each tenth asks for one that was stated before, each fifth answer brings its thinking.
 """
 
 from __future__ import annotations
@@ -27,26 +27,41 @@ CODE_OF_A_THING = re.compile(r"[BDKMTVX][aeiou][lmnrst]-\d{4,5}")
 _SPREAD = 300
 """A fact is asked for so many turns later at most."""
 
-_ZH = (
-    "我们 计划 周末 去 杭州 看 西湖 的 荷花 高铁 时间 有点 紧 酒店 靠近 地铁 比较 方便 孩子 想 坐 船 天气 预报 说 会 下雨 "
-    "带 雨伞 附近 的 素菜 馆 评价 不错 需要 提前 订位 项目 进度 比 预期 慢 主要 因为 接口 文档 没有 更新 测试 环境 又 欠 稳定 "
-    "建议 先 把 关键 路径 列 出来 再 分配 人手 客户 希望 看到 数据 对比 报告 结构 可以 分成 背景 方法 结果 三 部分 图表 尽量 "
-    "简洁 预算 还要 和 财务 确认 合同 条款 请 法务 审阅 下午 开会 讨论 模型 训练 显存 吃紧 可以 减小 批次 或者 打开 梯度 检查点 "
-    "学习率 预热 之后 收敛 更 平滑 缓存 命中 率 提高 成本 明显 下降 日志 里 报错 指向 数据库 连接 池 耗尽 应当 限制 并发 "
-    "慢 查询 加 索引 效果 最 直接 装修 选 浅色 木地板 厨房 台面 用 石英石 灯光 分层 书桌 靠窗 绿植 耐阴 换季 衣物 收纳"
-).split()
-_EN = (
-    "the plan for this quarter is to move our service to a smaller cluster and measure latency before we change anything "
-    "else since every dashboard shows that most requests wait on storage rather than compute please keep the summary short "
-    "and mention open questions first because the team reads it on the way to work a good test fails for one reason and "
-    "names that reason in plain words while flaky tests teach people to ignore red builds we could cache tokens per message "
-    "count them once and add them up later which makes each turn cheap the library returns early when nothing moved so the "
-    "prefix stays stable and the provider bills it at a lower price travel by train takes longer but lets you read and the "
-    "view along the coast is worth it pack light bring layers and check the forecast before you leave"
-).split()
-_CITIES = "杭州 上海 成都 Berlin Lisbon 广州 Kyoto 西安 Oslo 昆明".split()
-_THINGS_ZH = "猫 自行车 书房 花园 相机 茶壶 钢琴 帐篷 鱼缸 望远镜".split()
-_THINGS_EN = "boat garden bicycle camera piano tent kettle studio printer telescope".split()
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_ZH = _words("""
+我们 计划 周末 去 杭州 看 西湖 的 荷花 高铁 时间 有点 紧 酒店 靠近 地铁 比较 方便 孩子 想 坐 船
+天气 预报 说 会 下雨 带 雨伞 附近 的 素菜 馆 评价 不错 需要 提前 订位 项目 进度 比 预期 慢 主要
+因为 接口 文档 没有 更新 测试 环境 又 欠 稳定 建议 先 把 关键 路径 列 出来 再 分配 人手 客户 希望
+看到 数据 对比 报告 结构 可以 分成 背景 方法 结果 三 部分 图表 尽量 简洁 预算 还要 和 财务 确认
+合同 条款 请 法务 审阅 下午 开会 讨论 模型 训练 显存 吃紧 可以 减小 批次 或者 打开 梯度 检查点
+学习率 预热 之后 收敛 更 平滑 缓存 命中 率 提高 成本 明显 下降 日志 里 报错 指向 数据库 连接 池
+耗尽 应当 限制 并发 慢 查询 加 索引 效果 最 直接 装修 选 浅色 木地板 厨房 台面 用 石英石 灯光 分层
+书桌 靠窗 绿植 耐阴 换季 衣物 收纳
+""")
+_EN = _words("""
+the plan for this quarter is to move our service to a smaller cluster and measure latency before
+we change anything else since every dashboard shows that most requests wait on storage rather than
+compute please keep the summary short and mention open questions first because the team reads it
+on the way to work a good test fails for one reason and names that reason in plain words while
+flaky tests teach people to ignore red builds we could cache tokens per message count them once
+and add them up later which makes each turn cheap the library returns early when nothing moved so
+the prefix stays stable and the provider bills it at a lower price travel by train takes longer
+but lets you read and the view along the coast is worth it pack light bring layers and check the
+forecast before you leave
+""")
+_CITIES = _words("""
+杭州 上海 成都 Berlin Lisbon 广州 Kyoto 西安 Oslo 昆明
+""")
+_THINGS_ZH = _words("""
+猫 自行车 书房 花园 相机 茶壶 钢琴 帐篷 鱼缸 望远镜
+""")
+_THINGS_EN = _words("""
+boat garden bicycle camera piano tent kettle studio printer telescope
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +83,13 @@ class Planned:
         made: list[BaseMessage] = [HumanMessage(self.question, id=f"h{self.number}")]
         for answer in self.answers:
             made.append(answer)
-            for call in answer.tool_calls:
-                made.append(
-                    ToolMessage(
-                        TOOLS_BY_NAME[call["name"]].invoke(call["args"]),
-                        tool_call_id=call["id"],
-                        name=call["name"],
-                        id=f"r-{call['id']}",
-                    )
-                )
+            made += map(_result, answer.tool_calls)
         return made
+
+
+def _result(call: Any) -> ToolMessage:
+    said = TOOLS_BY_NAME[call["name"]].invoke(call["args"])
+    return ToolMessage(said, tool_call_id=call["id"], name=call["name"], id=f"r-{call['id']}")
 
 
 @tool
@@ -85,7 +97,13 @@ def get_weather(city: str, day: int) -> str:
     """Weather of a city on a day of the year."""
     draw = random.Random(f"{city}{day}")
     return json.dumps(
-        {"city": city, "day": day, "high": draw.randint(8, 35), "low": draw.randint(-3, 7), "rain": draw.random() < 0.4},
+        {
+            "city": city,
+            "day": day,
+            "high": draw.randint(8, 35),
+            "low": draw.randint(-3, 7),
+            "rain": draw.random() < 0.4,
+        },
         ensure_ascii=False,
     )
 
@@ -95,7 +113,9 @@ def find_order(order: str) -> str:
     """State of an order by its number."""
     draw = random.Random(order)
     state = draw.choice(["paid", "packed", "sent", "delivered"])
-    return json.dumps({"order": order, "state": state, "items": draw.randint(1, 9), "carrier": draw.choice(["SF", "YTO", "DHL"])})
+    return json.dumps(
+        {"order": order, "state": state, "items": draw.randint(1, 9), "carrier": draw.choice(["SF", "YTO", "DHL"])}
+    )
 
 
 TOOLS = [get_weather, find_order]
@@ -163,9 +183,9 @@ def _answers(draw: random.Random, number: int, kind: int) -> Iterator[AIMessage]
     elif kind >= 75:
         yield _message(number, 0, _english(draw, 8) + ":\n\n" + _code(draw))
     elif kind >= 50:
-        yield _message(number, 0, _english(draw, draw.randint(33, 82)) + ".")
+        yield _message(number, 0, _english(draw, draw.randint(32, 79)) + ".")
     else:
-        yield _message(number, 0, _chinese(draw, draw.randint(29, 70)) + "。")
+        yield _message(number, 0, _chinese(draw, draw.randint(28, 68)) + "。")
 
 
 def _message(number: int, at: int, text: str, calls: list[dict[str, Any]] | None = None) -> AIMessage:

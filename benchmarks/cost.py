@@ -21,11 +21,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from checker import Checker
+from conversations import SYSTEM, TOOLS, Planned, conversation
 from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from peers import PEERS, Peer
+from scripted import ScriptedModel
 
-from checker import Checker
-from conversations import SYSTEM, TOOLS, TOOLS_BY_NAME, Planned, conversation
 from langchain_qwen_memory import (
     Memory,
     RecallMemory,
@@ -34,8 +36,6 @@ from langchain_qwen_memory import (
     WindowMemory,
     create_chat_graph,
 )
-from peers import PEERS, Peer
-from scripted import ScriptedModel
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 CONTEXT: Any = {"user_id": "u"}
@@ -172,7 +172,9 @@ def checks(ours: Ours, row: Row) -> Iterator[tuple[bool, str]]:
         reached = f"{name}: {seen.reachable:.1%} of turns word for word or in the summary chain (100 %)"
         yield seen.reachable == 1, reached
     if row.reported is not None:
-        told = f"{name}: the report's prefix_kept is {row.reported:.3f} from the prompts' own, on average (at most 0.02)"
+        told = (
+            f"{name}: the report's prefix_kept is {row.reported:.3f} from the prompts' own, on average (at most 0.02)"
+        )
         yield row.reported <= 0.02, told
 
 

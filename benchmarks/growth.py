@@ -36,7 +36,7 @@ from conversations import SYSTEM, TOOLS, Planned, conversation
 from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langmem.short_term import RunningSummary
-from page import plot, version_line, write_section
+from page import needs, plot, version_line, write_section
 from peers import PEERS, Peer
 from scripted import ScriptedModel
 from view import view_milliseconds
@@ -318,6 +318,7 @@ def main() -> None:
     parser.add_argument("--every-turn", action="store_true", help="play all turns of our threads one by one")
     parser.add_argument("--only", help="only memories and peers with this in their name; writes nothing")
     options = parser.parse_args()
+    needs("matplotlib")
     sizes, begun = SIZES[:2] if options.quick else SIZES, time.monotonic()
     lines, promises, curves = head(sizes), [], {}
     print("\n".join(lines))
@@ -333,9 +334,7 @@ def main() -> None:
             else:
                 threads = run_peer(next(peer for peer in PEERS if peer.name == name), sizes, folder)
             lines.append(row(name, threads, view))
-            curves[name] = [
-                (thread.length, statistics.median(thread.cpu), thread.rows) for thread in threads
-            ]
+            curves[name] = [(thread.length, statistics.median(thread.cpu), thread.rows) for thread in threads]
             print(lines[-1], flush=True)
     if not options.only:
         turns = 300 if options.quick else 1_000

@@ -1,4 +1,4 @@
-"""The peers that our memories are measured beside, each at the settings that its documentation shows and tuned for Qwen."""
+"""The peers that our memories are measured beside: as their documentation shows them, and tuned for Qwen."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from checker import size_of
+from conversations import SYSTEM, TOOLS
 from langchain.agents import create_agent
 from langchain.agents.middleware import SummarizationMiddleware
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage, trim_messages
@@ -13,9 +15,6 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.prebuilt import ToolNode
 from langmem.short_term import SummarizationNode
-
-from checker import size_of
-from conversations import SYSTEM, TOOLS
 from scripted import ScriptedModel
 
 TRIGGER = 5_600
@@ -137,9 +136,7 @@ def langmem_graph(chat: ScriptedModel, summariser: ScriptedModel, saver: Any) ->
 
 
 def middleware_graph(chat: ScriptedModel, summariser: ScriptedModel, saver: Any) -> Any:
-    return create_agent(
-        chat, TOOLS, system_prompt=SYSTEM, middleware=[middleware(summariser)], checkpointer=saver
-    )
+    return create_agent(chat, TOOLS, system_prompt=SYSTEM, middleware=[middleware(summariser)], checkpointer=saver)
 
 
 PEERS = (
@@ -148,9 +145,7 @@ PEERS = (
     Peer("langmem SummarizationNode", langmem_view, langmem_graph),
     Peer(
         "langmem SummarizationNode, tuned",
-        lambda model: langmem_view(
-            model, max_tokens_before_summary=TRIGGER, token_counter=size_of
-        ),
+        lambda model: langmem_view(model, max_tokens_before_summary=TRIGGER, token_counter=size_of),
     ),
     Peer("SummarizationMiddleware", middleware_view, middleware_graph),
     Peer(

@@ -1,4 +1,4 @@
-"""A chat model and a summariser that take no time: they say what the script says, and show each prompt to a checker."""
+"""A chat model and a summariser that take no time: they say what is written, and show each prompt to a checker."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from conversations import CODE_OF_A_THING, numbers_in
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -15,8 +16,6 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from langgraph.constants import TAG_NOSTREAM
 from pydantic import Field
-
-from conversations import CODE_OF_A_THING, numbers_in
 
 _VOLUME = re.compile(r"第(\d+)卷")
 _CODES = 12
@@ -53,7 +52,7 @@ class Summariser:
 
 
 class ScriptedModel(BaseChatModel):
-    """Says `script` in order; asked as a summariser, what `summarise` says. Its own work is not part of what is timed."""
+    """Says `script` in order; asked for a summary, what `summarise` says. Their work is not timed."""
 
     model_name: str = "qwen-plus"
     script: Any = Field(default_factory=deque)
@@ -75,9 +74,9 @@ class ScriptedModel(BaseChatModel):
     def _generate(
         self,
         messages: list[BaseMessage],
-        stop: list[str] | None = None,
+        stop: list[str] | None = None,  # noqa: ARG002
         run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: Any,  # noqa: ARG002
     ) -> ChatResult:
         begun = time.process_time()
         hidden = self.only_summaries or (run_manager is not None and TAG_NOSTREAM in run_manager.tags)

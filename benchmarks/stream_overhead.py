@@ -34,7 +34,13 @@ def stream(chunks: int = CHUNKS, *, thinking: bool = False) -> bytes:
     events.append({"choices": [{"delta": {"content": ""}, "index": 0, "finish_reason": "stop", "logprobs": None}]})
     usage = {"prompt_tokens": 9, "completion_tokens": chunks, "total_tokens": chunks + 9}
     events.append({"choices": [], "usage": usage})
-    common = {"object": "chat.completion.chunk", "created": 1770764942, "model": MODEL, "id": "chatcmpl-1", "usage": None}
+    common = {
+        "object": "chat.completion.chunk",
+        "created": 1770764942,
+        "model": MODEL,
+        "id": "chatcmpl-1",
+        "usage": None,
+    }
     lines = [f"data: {json.dumps(common | event, ensure_ascii=False)}\n\n" for event in events]
     return "".join([*lines, "data: [DONE]\n\n"]).encode()
 

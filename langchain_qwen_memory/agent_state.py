@@ -19,7 +19,7 @@ from langchain.agents.structured_output import (
     ProviderStrategy,
     ToolStrategy,
 )
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.channels import UntrackedValue
 
 from langchain_qwen_memory.errors import MemoryOptionError
@@ -31,6 +31,8 @@ logger = logging.getLogger("langchain_qwen_memory")
 
 _WIRINGS = 64
 """Models with tools that are remembered, so that tool schemas are counted once."""
+_LEFT_BEHIND = ("first", "system", "origin")
+"""Of an `AgentRecord`: what is there while turns stay in the state that memory no longer reads."""
 _SEEN = 1024
 """Wirings with system texts that are remembered, for runs that are under way."""
 
@@ -51,6 +53,8 @@ class AgentRecord(Record, total=False):
     """Key of the newest turn that the record knows."""
     first: str
     """Id of the first message that memory reads; missing: of the state's first one."""
+    system: bool
+    """Whether system messages may stand before that one."""
     origin: dict[str, Any]
     """`position` and `parent` of the state's first turn, where that is not the first one that memory reads."""
 
@@ -79,7 +83,7 @@ def read_agent(wiring: Wiring, state: Mapping[str, Any], owner: Owner) -> Thread
         start, record = 0, {**_from_origin(record), "slots": {}}
     elif wiring.archive is not None and record.get("archived", 0) < record.get("position", 0):
         start, record = 0, _from_origin(record)  # the archive is new to this thread: it gets all of it
-    before = [message for message in messages[:start] if isinstance(message, SystemMessage)]
+    before = part_system(messages[:start])[0] if record.get("system", True) else []
     return wiring.read({"messages": [*before, *messages[start:]], "record": record}, owner)
 
 
@@ -105,7 +109,7 @@ def _from_origin(record: AgentRecord) -> AgentRecord:
     """The record as if no turn in the state had been left behind."""
     if "origin" not in record:
         return record
-    dropped = ("first", "origin", "head", "archived_tokens")
+    dropped = (*_LEFT_BEHIND, "head", "archived_tokens")
     kept = {name: value for name, value in record.items() if name not in dropped}
     origin = record["origin"]
     return cast("AgentRecord", {**kept, **origin, "archived": origin["position"]})
@@ -123,12 +127,13 @@ def moved_on(thread: Thread, update: dict[str, Any], *, whole: bool) -> dict[str
     record["last"] = thread.turns[-1].key
     if not whole:
         if "messages" in update:
-            record.pop("first", None)
-            record.pop("origin", None)
+            for name in _LEFT_BEHIND:
+                record.pop(name, None)  # type: ignore[misc]
         return update
     was = thread.turns[0].position
     if record.get("position", 0) > was:
         record.setdefault("origin", {"position": was, "parent": thread.turns[0].parent})
+        record["system"] = bool(thread.stored_system)
         record["first"] = str(thread.turns[record["position"] - was].messages[0].id)
     return update
 

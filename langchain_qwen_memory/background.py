@@ -51,7 +51,7 @@ def _apart(means: Means) -> Means:
 
 def _work(job: tuple[str, str], flow: Flow, means: Means) -> None:
     try:
-        drive(flow, means.meet)
+        _told(job, drive(flow, means.meet))
     except Exception as error:  # noqa: BLE001 - it is tried again at a later turn
         _failed(job, error)
     finally:
@@ -60,11 +60,16 @@ def _work(job: tuple[str, str], flow: Flow, means: Means) -> None:
 
 async def _awork(job: tuple[str, str], flow: Flow, means: Means) -> None:
     try:
-        await adrive(flow, means.ameet)
+        _told(job, await adrive(flow, means.ameet))
     except Exception as error:  # noqa: BLE001 - it is tried again at a later turn
         _failed(job, error)
     finally:
         _under_way.discard(job)
+
+
+def _told(job: tuple[str, str], selection: Selection) -> None:
+    if selection.errors:
+        logger.warning("memory %r could not work ahead: %s", job[1], ", ".join(selection.errors))
 
 
 def _failed(job: tuple[str, str], error: Exception) -> None:

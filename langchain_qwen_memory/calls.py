@@ -8,7 +8,7 @@ from typing import Any, Literal
 from langchain_core.outputs import ChatResult
 from pydantic import SecretStr
 
-from langchain_qwen_memory.endpoints import Server, ServerKind, endpoint_url, server_of
+from langchain_qwen_memory.endpoints import Server, ServerKind, endpoint_url, region_of, server_of
 from langchain_qwen_memory.model_errors import QwenConnectionError, QwenResponseError, service_errors
 from langchain_qwen_memory.reading import AnswerReader, read_completion
 from langchain_qwen_memory.transport import RAW, whole_answer
@@ -73,18 +73,27 @@ class Call:
     """What is sent."""
     tags: ThinkingTags
     """How thinking is looked for in the text of its answer."""
+    usage: bool
+    """A stream is asked for token counts."""
     own: Mapping[str, Any]
     """This call's own connection options, without aliases."""
 
-    def arguments(self, *, stream_cls: Any = None) -> dict[str, Any]:
-        """Returns what the SDK's `post` takes; a stream's class, or None for a whole answer."""
+    def body(self, *, stream: bool) -> dict[str, Any]:
+        """Returns the JSON body, of a whole answer or a stream."""
+        if not stream:
+            return self.request.body
+        options = ({"include_usage": True} if self.usage else {}) | self.request.stream_options
+        return {**self.request.body, "stream": True, **({"stream_options": options} if options else {})}
+
+    def arguments(self, stream_cls: Any) -> dict[str, Any]:
+        """Returns what the SDK's `post` takes, for a stream of the given class, or for a whole answer."""
         own = self.own
         options: dict[str, Any] = {"headers": {**(own.get("extra_headers") or {}), **({} if stream_cls else RAW)}}
         if own.get("extra_query"):
             options["params"] = dict(own["extra_query"])
-        return {"path": "/chat/completions", "cast_to": object, "body": self.request.body, "options": options} | (
-            {"stream": True, "stream_cls": stream_cls} if stream_cls else {}
-        )
+        asked = {"path": "/chat/completions", "cast_to": object, "options": options}
+        asked["body"] = self.body(stream=stream_cls is not None)
+        return asked | ({"stream": True, "stream_cls": stream_cls} if stream_cls else {})
 
     def client_options(self, http_client: str) -> dict[str, Any]:
         """Returns what this call changes of the client: options of the SDK's `with_options`.
@@ -144,11 +153,13 @@ def common_names(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def resolve_url(*, base_url: str | None, region: str | None, workspace: str | None) -> str:
-    """Returns the URL that is meant.
+    """Returns the URL that is meant. Region and workspace come before one of Alibaba's own URLs.
 
     Raises:
-        ValueError: If a URL is given together with a region or workspace, which say the same.
+        ValueError: If the URL of another server is given together with a region or workspace.
     """
+    if base_url and (region or workspace) and (home := region_of(base_url)):
+        return endpoint_url(region=region or home, workspace=workspace)
     if base_url and (region or workspace):
         raise ValueError(
             f"base_url={base_url!r} and region={region!r}, workspace={workspace!r} both say where to call: "

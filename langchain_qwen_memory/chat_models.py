@@ -1,6 +1,7 @@
 """ChatQwen: Qwen as a LangChain chat model, on Alibaba's service or a server of one's own."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any, Literal, Self
 
@@ -20,6 +21,7 @@ from langchain_qwen_memory import blocks
 from langchain_qwen_memory.calls import CONNECTION, Call, Link, ThinkingTags, common_names, resolve_url
 from langchain_qwen_memory.catalogue import ModelInfo, model_info
 from langchain_qwen_memory.endpoints import Server
+from langchain_qwen_memory.model_errors import QwenStreamOnlyError
 from langchain_qwen_memory.structured import wire_response_format
 from langchain_qwen_memory.tokens import count_text, count_tokens
 from langchain_qwen_memory.transport import AsyncEventStream, Clients, EventStream
@@ -34,7 +36,129 @@ StructuredMethod = Literal["json_schema", "function_calling", "json_mode"]
 
 
 class ChatQwen(BaseChatOpenAI):
-    """Qwen chat models."""
+    """Qwen chat models, on Alibaba's Model Studio (百炼, DashScope) or on a server of one's own.
+
+    Setup:
+        Set the key of your region; Beijing's is taken unless `region` or `base_url` say otherwise.
+
+        ```bash
+        pip install -U langchain-qwen-memory
+        export DASHSCOPE_API_KEY="sk-..."
+        ```
+
+    Key init args — completion params:
+        model: Name of the model. Default `qwen-plus`.
+        temperature, top_p, top_k, max_tokens, seed, stop, presence_penalty, repetition_penalty: As the service has
+            them.
+        enable_thinking: Think before answering. None: as the model does by itself.
+        thinking_budget, reasoning_effort: How much; one of the two.
+        preserve_thinking: Send the thinking of earlier turns back. None: the server's default for the model, which
+            is left as it is and mirrored in what is sent.
+        enable_search, search_options: Let the service search the web.
+        vl_high_resolution_images: Look at pictures more finely.
+        extra_body: Anything else; merged with a call's own.
+
+    Key init args — client params:
+        api_key: Key, from `DASHSCOPE_API_KEY` if not given. None needed on a server of one's own.
+        base_url: URL, from `DASHSCOPE_API_BASE` if not given.
+        region, workspace: Give the URL instead: beijing, singapore, us, hongkong, tokyo, frankfurt.
+        server: auto, dashscope, vllm, sglang, llama.cpp, ollama or openrouter.
+        timeout: Seconds to the first byte, and between two pieces of a stream.
+        max_retries: How often a busy or failing service is asked again. Default 2.
+        http_client, http_async_client: Clients of one's own.
+
+    All of them can also be said for one call (`model.invoke(..., enable_thinking=True)`) or bound
+    (`model.bind(top_k=20)`); a call never changes the object.
+
+    Instantiate:
+        ```python
+        from langchain_qwen_memory import ChatQwen
+
+        model = ChatQwen(model="qwen-plus", enable_thinking=True)
+        own = ChatQwen(model="Qwen/Qwen3-32B", base_url="http://localhost:8000/v1", server="vllm")
+        ```
+
+    Invoke:
+        ```python
+        answer = model.invoke("9.11 和 9.9 哪个大？")
+        answer.text  # the answer, without any thinking
+        answer.additional_kwargs["reasoning_content"]  # the thinking
+        answer.content_blocks  # [{"type": "reasoning", ...}, {"type": "text", ...}]
+        ```
+
+        In history, thinking is dropped between turns and sent back within one tool loop; that is what Qwen's own
+        templates do. Inline `<think>` of servers without a parser is parted too (`thinking_tags`).
+
+    Stream:
+        ```python
+        for chunk in model.stream("写一首短诗"):
+            print(chunk.additional_kwargs.get("reasoning_content", ""), chunk.text, end="")
+        ```
+
+        A stream that breaks off raises; it is never mistaken for a short answer.
+
+    Async:
+        ```python
+        answer = await model.ainvoke("你好")
+        async for chunk in model.astream("你好"):
+            ...
+        ```
+
+    Tool calling:
+        ```python
+        def weather(city: str) -> str:
+            "The weather in a city."
+            return "晴"
+
+
+        model.bind_tools([weather], parallel_tool_calls=True).invoke("杭州和上海的天气？").tool_calls
+        ```
+
+        The service refuses a forced call ("any", a tool's name) while thinking. Thinking is then off for that call;
+        models that always think (QwQ, Qwen3-Thinking) get "auto" instead, with a warning. Arguments that are no JSON
+        are `invalid_tool_calls`; they are never completed by guess, in a stream neither.
+
+    Structured output:
+        ```python
+        from pydantic import BaseModel
+
+
+        class City(BaseModel):
+            name: str
+            people: int
+
+
+        model.with_structured_output(City).invoke("中国最大的城市？")
+        ```
+
+        By `json_schema` where the model takes it, thinking left on; else by a forced call or JSON mode, thinking off
+        for the call. Where JSON mode is refused, the schema is said in words, with a warning.
+
+    Image, video and audio input:
+        ```python
+        from langchain_core.messages import HumanMessage
+
+        message = HumanMessage([{"type": "text", "text": "图里是什么？"}, {"type": "image", "url": "https://.../cat.png"}])
+        ChatQwen(model="qwen3.7-plus").invoke([message])
+        ```
+
+    Token usage:
+        ```python
+        answer.usage_metadata
+        # {"input_tokens": 24, "output_tokens": 1355, "total_tokens": 1379,
+        #  "input_token_details": {"cache_read": 0}, "output_token_details": {"reasoning": 1084}}
+        model.get_num_tokens_from_messages(messages)  # beforehand, offline, as it will be billed
+        ```
+
+    Response metadata:
+        ```python
+        answer.response_metadata
+        # {"model_name": "qwen-plus", "finish_reason": "stop", "model_provider": "qwen", "id": "chatcmpl-...", ...}
+        ```
+
+    Errors:
+        `langchain_qwen_memory.model_errors`: each is OpenAI's class and LangChain's at once.
+    """
 
     model_name: str = Field(default="qwen-plus", alias="model")
     """Name of the model, as the server knows it."""
@@ -45,7 +169,8 @@ class ChatQwen(BaseChatOpenAI):
     """Key of the service, from DASHSCOPE_API_KEY if not given. A server of one's own needs none."""
 
     openai_api_base: str | None = Field(default_factory=from_env("DASHSCOPE_API_BASE", default=None), alias="base_url")
-    """Base URL, from DASHSCOPE_API_BASE if not given; else `region` and `workspace` give it, else it is Beijing's."""
+    """Base URL, from DASHSCOPE_API_BASE if not given; else `region` and `workspace` give it, else it is Beijing's.
+    After construction: the URL that is called."""
 
     region: str | None = None
     """beijing, singapore, us, hongkong, tokyo or frankfurt. A key is valid in its own region only."""
@@ -130,11 +255,13 @@ class ChatQwen(BaseChatOpenAI):
         """
         if self.streaming and self.n is not None and self.n > 1:
             raise ValueError(f"n={self.n} choices cannot be streamed: give n=1 or streaming=False.")
-        if (self.region or self.workspace) and "openai_api_base" not in self.model_fields_set:
-            self.openai_api_base = None  # the variable gives way to what was said here
-        url = resolve_url(base_url=self.openai_api_base, region=self.region, workspace=self.workspace)
+        # what is said in code comes before the variable
+        said = "openai_api_base" in self.model_fields_set or not (self.region or self.workspace)
+        given = self.openai_api_base if said else None
+        url = resolve_url(base_url=given, region=self.region, workspace=self.workspace)
         key = self.openai_api_key.get_secret_value() if self.openai_api_key else ""
         self._link = Link(url=url, server=self.server, key=key)
+        self.openai_api_base = url
         if not key and self._link.kind == "dashscope":
             raise ValueError(f"No key for {url}: set DASHSCOPE_API_KEY or give api_key=...")
         self._clients = Clients(
@@ -173,7 +300,7 @@ class ChatQwen(BaseChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call = self._call(messages, stop, kwargs, stream=True)
+        call = self._call(messages, stop, kwargs)
         reader = call.reader()
         with call.errors():
             with self._post(call, stream_cls=EventStream) as events:
@@ -196,7 +323,7 @@ class ChatQwen(BaseChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = self._call(messages, stop, kwargs, stream=True)
+        call = self._call(messages, stop, kwargs)
         reader = call.reader()
         with call.errors():
             async with await self._apost(call, stream_cls=AsyncEventStream) as events:
@@ -219,11 +346,12 @@ class ChatQwen(BaseChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        call = self._call(messages, stop, kwargs, stream=False)
-        with call.errors():
-            if not call.request.must_stream:
+        call = self._call(messages, stop, kwargs)
+        if not call.request.must_stream:
+            with suppress(QwenStreamOnlyError), call.errors():
                 return call.read(self._post(call))
-            reader = call.reader()
+        reader = call.reader()
+        with call.errors():
             with self._post(call, stream_cls=EventStream) as events:
                 for event in events:
                     reader.take(event)
@@ -236,11 +364,12 @@ class ChatQwen(BaseChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        call = self._call(messages, stop, kwargs, stream=False)
-        with call.errors():
-            if not call.request.must_stream:
+        call = self._call(messages, stop, kwargs)
+        if not call.request.must_stream:
+            with suppress(QwenStreamOnlyError), call.errors():
                 return call.read(await self._apost(call))
-            reader = call.reader()
+        reader = call.reader()
+        with call.errors():
             async with await self._apost(call, stream_cls=AsyncEventStream) as events:
                 async for event in events:
                     reader.take(event)
@@ -250,17 +379,15 @@ class ChatQwen(BaseChatOpenAI):
         client = self._clients.sync
         if options := call.client_options("http_client"):
             client = client.with_options(**options)
-        return client.post(**call.arguments(stream_cls=stream_cls))
+        return client.post(**call.arguments(stream_cls))
 
     async def _apost(self, call: Call, *, stream_cls: Any = None) -> Any:
         client = await self._clients.of_this_loop()
         if options := call.client_options("http_async_client"):
             client = client.with_options(**options)
-        return await client.post(**call.arguments(stream_cls=stream_cls))
+        return await client.post(**call.arguments(stream_cls))
 
-    def _call(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
-    ) -> Call:
+    def _call(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Call:
         """Settles one call from the object's options and the call's own; neither is changed."""
         asked = common_names(kwargs) | ({"stop": stop} if stop is not None else {})
         own = {name: asked.pop(name) for name in CONNECTION & asked.keys()}
@@ -268,15 +395,15 @@ class ChatQwen(BaseChatOpenAI):
         tags = asked.pop("thinking_tags", self.thinking_tags)
         link = self._link.with_options(own) if own else self._link
         request = wire_request(messages, self._default_params, asked, server=link.kind)
-        request.set_stream(stream or request.must_stream, usage=usage)
-        return Call(link=link, request=request, tags=tags, own=own)
+        return Call(link=link, request=request, tags=tags, usage=usage, own=own)
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         """Returns the body that would be sent."""
         messages = self._convert_input(input_).to_messages()
-        return self._call(messages, stop, kwargs, stream=bool(kwargs.get("stream"))).request.body
+        call = self._call(messages, stop, kwargs)
+        return call.body(stream=call.request.must_stream or bool(kwargs.get("stream")))
 
     def _use_responses_api(self, payload: dict[str, Any]) -> bool:  # noqa: ARG002
         """Never: it is another protocol, to which the parent changes for some parameters unasked."""
@@ -294,7 +421,20 @@ class ChatQwen(BaseChatOpenAI):
         tools: list[Any] | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
-        """Returns this model with answers that fit a schema; the model itself stays as it is."""
+        """Returns this model with answers that fit a schema; the model itself stays as it is.
+
+        Args:
+            schema: A Pydantic class, a TypedDict, a JSON Schema, or a function.
+            method: json_schema, function_calling or json_mode. None: the surest for the model. What a model does not
+                take becomes what it takes: a schema in words beside JSON mode, or in words alone.
+            include_raw: Return `{"raw": message, "parsed": object, "parsing_error": error}`; thinking is in `raw`.
+            strict: Bind the model to the schema word by word, where the server can.
+            tools: Tools that may be called beside it; with json_schema only.
+            **kwargs: Options of the call.
+
+        Raises:
+            ValueError: If the method needs a schema and there is none.
+        """
         method = method or self._structured_method()
         if method != "json_schema" or schema is None or not _is_modern(schema):
             method = "function_calling" if method == "json_schema" and schema is not None else method

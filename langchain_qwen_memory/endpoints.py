@@ -4,7 +4,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-__all__ = ["REGIONS", "Server", "ServerKind", "endpoint_url", "other_regions", "server_of"]
+__all__ = ["REGIONS", "Server", "ServerKind", "endpoint_url", "other_regions", "region_of", "server_of"]
 
 Server = Literal["auto", "dashscope", "vllm", "sglang", "llama.cpp", "ollama", "openrouter"]
 """What a user may say of the server; "auto" leaves it to the URL."""
@@ -52,6 +52,15 @@ def other_regions(url: str) -> dict[str, str]:
     """Returns region -> base URL of the public endpoints other than the given one."""
     host = urlsplit(url).hostname
     return {name: f"https://{public}{_PATH}" for name, (_, public) in REGIONS.items() if public and public != host}
+
+
+def region_of(url: str) -> str | None:
+    """Returns the region that one of Alibaba's own URLs belongs to; None for any other URL."""
+    host = urlsplit(url).hostname or ""
+    for name, (region_id, public) in REGIONS.items():
+        if host == public or host.endswith(f".{region_id}.maas.aliyuncs.com"):
+            return name
+    return None
 
 
 def server_of(url: str, server: Server = "auto") -> ServerKind:

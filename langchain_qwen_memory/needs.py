@@ -75,7 +75,7 @@ class Means:
         return {
             "user": self.owner.user,
             "thread": self.owner.thread if need.scope == "thread" else None,
-            "head": self.head,
+            "heads": {self.owner.thread: self.head},
             "limit": need.limit,
             "exclude": need.exclude,
         }

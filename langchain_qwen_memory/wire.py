@@ -66,22 +66,15 @@ class Request:
     """A request as it is sent, and what its answer must be read with."""
 
     body: dict[str, Any]
-    """The JSON body, `stream` not yet in it."""
+    """The JSON body, without what only a stream has."""
+    stream_options: dict[str, Any]
+    """What the caller said of a stream; refused where there is none."""
     must_stream: bool
     """The service answers it as a stream only."""
     opens: bool
     """The answer may begin inside thinking, see `ThinkingFilter`."""
     told_off: bool
     """Thinking was switched off."""
-
-    def set_stream(self, stream: bool, *, usage: bool) -> None:
-        """Says in the body whether a stream is asked for; `stream_options` without one are refused."""
-        options = self.body.pop("stream_options", None) or {}
-        self.body.pop("stream", None)
-        if stream:
-            self.body["stream"] = True
-            if options or usage:
-                self.body["stream_options"] = {"include_usage": usage} | options
 
 
 def wire_request(
@@ -106,7 +99,8 @@ def wire_request(
     extra = merged(defaults.get("extra_body") or {}, params.pop("extra_body", None) or {})
     info, dialect = model_info(params["model"]), _DIALECTS[server]
     knobs = _knobs(defaults, call, extra, server)
-    params = {key: value for key, value in params.items() if key not in KNOBS}
+    params = {key: value for key, value in params.items() if key not in {*KNOBS, "stream"}}
+    stream_options = params.pop("stream_options", None) or {}
     plan = settle(info, knobs, params, server=server, template=extra.get("chat_template_kwargs") or {})
     written = wire_messages(
         messages,
@@ -117,7 +111,13 @@ def wire_request(
     body = {"model": params.pop("model"), "messages": _instructed(written, plan)}
     body |= {key: value for key, value in params.items() if value is not None}
     body = merged(merged(body, _spoken(knobs, dialect, server)), extra)
-    return Request(body=body, must_stream=plan.must_stream, opens=plan.opens, told_off=plan.told_off)
+    return Request(
+        body=body,
+        stream_options=stream_options,
+        must_stream=plan.must_stream,
+        opens=plan.opens,
+        told_off=plan.told_off,
+    )
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

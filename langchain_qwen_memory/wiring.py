@@ -105,9 +105,18 @@ class Wiring:
                     f"{type(memory).__name__} finds turns in an archive, and archive=None was given. "
                     'Write archive="chat.db", or leave that memory out.'
                 )
+            self._check_order(memory)
         names = names_of(self.memories)
         if len(set(names)) < len(names):
             raise MemoryOptionError(f"Two memories have one name: {names}. Give each class a `name` of its own.")
+
+    def _check_order(self, memory: Memory) -> None:
+        before = self.memories[: self.memories.index(memory)]
+        if memory.moves_edge and any(other.folds for other in before):
+            raise MemoryOptionError(
+                f"{type(memory).__name__} stands after a summary, so what it lets leave would not be summed up. "
+                "Put it first: memory=[WindowMemory(...), SummaryBufferMemory(...)]."
+            )
 
     @cached_property
     def facts(self) -> ModelFacts:

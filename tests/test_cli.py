@@ -336,19 +336,21 @@ def test_a_view_above_the_scale_fills_the_bar():
 
 
 def test_context_says_counts_cache_and_money():
-    """Recalled turns by their number; money with its currency."""
-    text = drawn(context(figures(), Say("en"), colour=False, width=100))
-    assert "kept 5 · folded 7 · recalled 2 (#3 #6)" in text
+    """Recalled turns by their number and question, where it is known; money with its currency."""
+    text = drawn(context(figures(), Say("en"), quotes={3: "I am allergic\nto nuts."}, colour=False, width=100))
+    assert "kept 5 · folded 7 · recalled 2" in text
+    assert "#3 I am allergic to nuts." in text
+    assert "#6" in text
     assert "1 920 of 2 431 input tokens · prefix kept 79 %" in text
     assert "¥0.0021 against sending the whole transcript (6 233 tokens)" in text
-    assert "more than sending" in drawn(context(figures(saved=-0.001), Say("en"), colour=False, width=100))
+    assert "dearer  ¥0.001 against" in drawn(context(figures(saved=-0.001), Say("en"), colour=False, width=100))
 
 
 def test_lines_break_between_words_and_between_chinese_characters():
     """While the text streams in, piece by piece; marks do not begin a line."""
     text = "The quick brown fox, jumped over 你好世界，今天天气很好。我们去哪里？\nA new line"
     for size in (1, 3, 100):
-        wrap = Wrap(20)
+        wrap = Wrap(22)
         pieces = [wrap.feed(text[at : at + size]) for at in range(0, len(text), size)]
         assert ("".join(pieces) + wrap.flush()).split("\n") == [
             "The quick brown ",

@@ -1,5 +1,7 @@
 """Thinking and answer are parted where a server sends them as one text."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,7 +91,9 @@ def test_the_words_of_a_tool_call_do_not_hold_thinking_back():
 def test_thinking_is_streamed_as_it_comes():
     """Nothing but a possible tag, and blanks before it, is held back."""
     parting = ThinkingFilter()
-    shown = [parting.feed(piece) for piece in ("<thi", "nk>One", " two", " th", "ree <", "b> ", "</thi", "nk>\n", "\nFour")]
+    shown = [
+        parting.feed(piece) for piece in ("<thi", "nk>One", " two", " th", "ree <", "b> ", "</thi", "nk>\n", "\nFour")
+    ]
     assert [p.reasoning for p in shown] == ["", "One", " two", " th", "ree", " <b>", "", "", ""]
     assert [p.answer for p in shown] == [""] * 8 + ["Four"]
 
@@ -114,8 +118,25 @@ def test_looking_can_be_switched_off():
 
 TEXTS = st.lists(
     st.sampled_from(
-        ["<think>", "</think>", "<thinking>", "</thinking>", "<tool_call>", "</tool_call>", "<function=f>", '{"a": 1}']
-        + ["\n", " ", "<", ">", "词", "word", "<th", "ink>", "</"]
+        [
+            "<think>",
+            "</think>",
+            "<thinking>",
+            "</thinking>",
+            "<tool_call>",
+            "</tool_call>",
+            "<function=f>",
+            '{"a": 1}',
+            "\n",
+            " ",
+            "<",
+            ">",
+            "词",
+            "word",
+            "<th",
+            "ink>",
+            "</",
+        ]
     ),
     max_size=12,
 ).map("".join)
@@ -125,7 +146,7 @@ TEXTS = st.lists(
 def test_it_does_not_matter_how_a_text_is_cut(text, cuts, opens):
     """Cut anywhere, also within tags, a text is parted as it is in one piece."""
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    pieces = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
     assert streamed(pieces, opens=opens) == streamed([text], opens=opens)
 
 

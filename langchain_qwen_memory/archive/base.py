@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,6 @@ __all__ = [
     "Turn",
     "check_ids",
     "check_limit",
-    "check_scope",
     "orphan",
     "root_key",
     "searchable_text",
@@ -100,16 +99,6 @@ def check_ids(user: str, thread: str | None) -> None:
         check_id("thread", thread)
 
 
-def check_scope(thread: str | None, head: str | None) -> None:
-    """Refuse a head without the thread that it is the head of.
-
-    Raises:
-        ArchiveError: `head` is given and `thread` is not.
-    """
-    if head is not None and thread is None:
-        raise ArchiveError(f"search got head={head!r} without its thread; add thread=...")
-
-
 def check_limit(limit: int) -> None:
     """Refuse a negative limit, which a database would take for "all".
 
@@ -179,24 +168,22 @@ class Archive(ABC):
         *,
         user: str,
         thread: str | None = None,
-        head: str | None = None,
+        heads: Mapping[str, str] | None = None,
         limit: int = 10,
         exclude: Collection[str] = (),
     ) -> list[Hit]:
         """Turns that share words with a query, best first, newer first among equals.
 
-        In each thread only the lineage of its newest head is searched (of `head` in `thread`).
+        In each thread only one lineage is searched: that of its newest turn, or of its head in `heads`.
 
         Args:
             query: plain text; no operators. Words as in `langchain_qwen_memory.archive.fulltext`.
             user: whose turns; never more than one user's.
             thread: one thread, or None for all threads of the user.
-            head: the lineage searched in `thread`; an unknown key has an empty lineage.
+            heads: keys by thread, for threads where another lineage is meant; an unknown key has an empty lineage.
             limit: hits at most.
             exclude: keys of turns that are not wanted, such as those still in the window.
 
-        Raises:
-            ArchiveError: `head` without `thread`.
         """
 
     @abstractmethod
@@ -258,13 +245,13 @@ class Archive(ABC):
         *,
         user: str,
         thread: str | None = None,
-        head: str | None = None,
+        heads: Mapping[str, str] | None = None,
         limit: int = 10,
         exclude: Collection[str] = (),
     ) -> list[Hit]:
         """Async twin of `search`."""
         return await asyncio.to_thread(
-            self.search, query, user=user, thread=thread, head=head, limit=limit, exclude=exclude
+            self.search, query, user=user, thread=thread, heads=heads, limit=limit, exclude=exclude
         )
 
     async def ahead(self, user: str, thread: str) -> str | None:

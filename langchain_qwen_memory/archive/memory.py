@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,6 @@ from langchain_qwen_memory.archive.base import (
     Turn,
     check_ids,
     check_limit,
-    check_scope,
     orphan,
     root_key,
 )
@@ -117,18 +116,17 @@ class InMemoryArchive(Archive):
         *,
         user: str,
         thread: str | None = None,
-        head: str | None = None,
+        heads: Mapping[str, str] | None = None,
         limit: int = 10,
         exclude: Collection[str] = (),
     ) -> list[Hit]:
         check_limit(limit)
-        check_scope(thread, head)
         words = sorted(query_words(query))
         with self._lock:
             found = [
                 (turn, known.words[turn.key], known.numbers[turn.key])
-                for _, known in self._known(user, thread)
-                for turn in known.line(head)
+                for name, known in self._known(user, thread)
+                for turn in known.line((heads or {}).get(name))
             ]
         hits = _rank(found, words, limit + len(exclude))
         return [hit for hit in hits if hit.turn.key not in exclude][:limit]

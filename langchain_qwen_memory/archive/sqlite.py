@@ -1,7 +1,8 @@
 """An archive in one SQLite file, which may be the file of LangGraph's SqliteSaver too."""
 
 import os
-from collections.abc import Collection, Sequence
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from typing_extensions import override
@@ -15,7 +16,6 @@ from langchain_qwen_memory.archive.base import (
     Turn,
     check_ids,
     check_limit,
-    check_scope,
 )
 from langchain_qwen_memory.archive.fulltext import count_words, query_words
 from langchain_qwen_memory.archive.sqlite_file import SqliteFile
@@ -82,20 +82,34 @@ class SqliteArchive(Archive):
         *,
         user: str,
         thread: str | None = None,
-        head: str | None = None,
+        heads: Mapping[str, str] | None = None,
         limit: int = 10,
         exclude: Collection[str] = (),
     ) -> list[Hit]:
         check_ids(user, thread)
         check_limit(limit)
-        check_scope(thread, head)
         words = query_words(query)
         with self._file.read() as db:
             place = rows.find(db, user, thread)
-            reach = rows.reach(db, place) if thread is None else rows.lineage(db, place, head)
+            reach = self._reach(db, user, thread, heads or {})
             best = postings.best(db, place.user, words, reach, limit + len(exclude))
             found = rows.wanted(db, best, exclude, limit)
         return [Hit(turn=rows.to_turn(user, row), score=score) for row, score in found]
+
+    @staticmethod
+    def _reach(
+        db: sqlite3.Connection, user: str, thread: str | None, heads: Mapping[str, str]
+    ) -> Sequence[tuple[int, int]]:
+        place = rows.find(db, user, thread)
+        if thread is not None:
+            return rows.lineage(db, place, heads.get(thread))
+        reach = dict(rows.reach(db, place))
+        for name, head in heads.items():
+            place = rows.find(db, user, name)
+            for branch, _ in rows.lineage(db, place, None):
+                del reach[branch]
+            reach.update(rows.lineage(db, place, head))
+        return list(reach.items())
 
     @override
     def head(self, user: str, thread: str) -> str | None:

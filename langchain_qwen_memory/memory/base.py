@@ -182,6 +182,8 @@ class Memory(ABC):
     """Whether it makes no sense without an archive."""
     moves_edge: ClassVar[bool] = False
     """Whether it lets turns leave the view."""
+    folds: ClassVar[bool] = False
+    """Whether it takes in what leaves the view; then no other memory may let turns leave after it."""
 
     @abstractmethod
     def select(self, conversation: Conversation, selection: Selection) -> Flow | Selection:

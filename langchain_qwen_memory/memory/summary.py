@@ -81,6 +81,7 @@ class SummaryBufferMemory(Memory):
 
     name: ClassVar[str] = "summary"
     moves_edge: ClassVar[bool] = True
+    folds: ClassVar[bool] = True
 
     model: Any = field(default=None, repr=False)
     """Who summarises; None: the chat's own model, thinking off. Another one should take in as much."""

@@ -209,7 +209,7 @@ class Session:
         assert screen.report is not None
         seen = figures(screen.report, self._loop.run(self._bot.thread()), self._bot.wiring)
         self._console.print()
-        self._console.print(meter(seen, self._say), soft_wrap=True)
+        self._console.print(meter(seen, self._say), soft_wrap=not self._console.is_terminal)
 
     def show_context(self) -> None:
         """What the view of the last turn held."""
@@ -224,8 +224,9 @@ class Session:
             self._note("context_unknown", turn=report["turn"] + 1)
         else:
             seen = figures(report, thread, self._bot.wiring)
-            colour = coloured(self._console)
-            self._console.print(context(seen, self._say, colour=colour, width=self._console.width))
+            quotes = self._loop.run(self._bot.questions([quote["key"] for quote in report["recalled"]]))
+            colour, width = coloured(self._console), self._console.width
+            self._console.print(context(seen, self._say, quotes=quotes, colour=colour, width=width))
 
     def show_memory(self) -> None:
         """What memory keeps of the thread."""

@@ -97,10 +97,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "{money}，与发送完整记录（{whole} 个 token）相比",
         "{money} against sending the whole transcript ({whole} tokens)",
     ),
-    "dearer_text": (
-        "{money} 多花，与发送完整记录（{whole} 个 token）相比",
-        "{money} more than sending the whole transcript ({whole} tokens)",
-    ),
+    "dearer_line": ("多花", "dearer"),
     "errors_line": ("出错", "errors"),
     # /memory
     "memory_title": ("会话 {thread} 的记忆", "the memory of thread {thread}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -26,8 +27,10 @@ COLOURS: Mapping[str, str] = {
 """Of the view's parts, in the order in which they stand."""
 _GLYPHS: Mapping[str, str] = {"system": "█", "summary": "▓", "kept": "▒", "recalled": "◆", "question": "●"}
 """Without colours the parts are told apart by these."""
+_NBSP = "\u00a0"
 _EIGHTHS = "▏▎▍▌▋▊▉"
 _UNKNOWN = "–"
+_QUOTE_CELLS = 40
 _METER_CELLS = 15
 _BAR_CELLS = 60
 _SYMBOLS = {"CNY": "¥", "USD": "$"}
@@ -60,23 +63,34 @@ def meter(seen: Figures, say: Say) -> Text:
         counts.append(say("saved", n=round(100 * seen.share_saved)))
     if seen.folded_now:
         counts.append(say("folded_now", n=seen.folded_now))
+    done = " · ".join(count.replace(" ", _NBSP) for count in counts)
     bar = f"▕{'█' * full}{'░' * (_METER_CELLS - full)}▏"
     sizes = f"{grouped(seen.view)} / {grouped(seen.scale)}"
-    line = Text(f"{say('turn', turn=seen.turn)}  {bar} {sizes}   {' · '.join(counts)}", style="dim")
+    line = Text(f"{say('turn', turn=seen.turn)}  {bar} {sizes}   {done}", style="dim")
     if seen.errors:
         line.append(f" · {', '.join(seen.errors)}", style="red")
     return line
 
 
-def context(seen: Figures, say: Say, *, colour: bool, width: int) -> RenderableType:
-    """The view of the last turn: a bar to scale, its parts with their tokens, counts, cache and money."""
+def context(
+    seen: Figures, say: Say, *, quotes: Mapping[int, str] = MappingProxyType({}), colour: bool, width: int
+) -> RenderableType:
+    """The view of the last turn: a bar to scale, its parts with their tokens, counts, cache and money.
+
+    Args:
+        seen: The figures.
+        say: The language.
+        quotes: Number -> question of recalled turns, as far as they are known.
+        colour: Whether parts are told apart by colours, or by glyphs.
+        width: Cells of a line.
+    """
     head = Text(say("context_title", turn=seen.turn), style="bold")
     head.append(f"  {grouped(seen.view)} / {grouped(seen.scale)}", style="default")
     scale = say("scale_planned" if seen.planned else "scale_limit", n=grouped(seen.scale), limit=grouped(seen.limit))
     head.append(f"  {scale}", style="dim")
     cells = min(_BAR_CELLS, width - 4)
     bar, parts = _bar(seen, colour=colour, cells=cells), _parts(seen, say, colour=colour)
-    return Group(head, bar, parts, _facts(seen, say))
+    return Group(head, bar, parts, _facts(seen, say, quotes))
 
 
 def _bar(seen: Figures, *, colour: bool, cells: int) -> Text:
@@ -111,23 +125,24 @@ def _parts(seen: Figures, say: Say, *, colour: bool) -> Table:
     return table
 
 
-def _facts(seen: Figures, say: Say) -> Table:
+def _facts(seen: Figures, say: Say, quotes: Mapping[int, str]) -> Table:
     table = _named_rows()
     counts = [say("kept", n=seen.kept), say("folded" if seen.folds else "left", n=seen.gone)]
     if seen.folded_now:
         counts.append(say("folded_now", n=seen.folded_now))
     recalled = say("recalled", n=len(seen.recalled))
-    numbers = " ".join(f"#{number}" for number in sorted(seen.recalled))
-    table.add_row(say("turns_line"), " · ".join([*counts, f"{recalled} ({numbers})" if numbers else recalled]))
+    table.add_row(say("turns_line"), " · ".join([*counts, recalled]))
+    if seen.recalled:
+        found = [f"#{number} {short(quotes.get(number, ''), _QUOTE_CELLS)}" for number in sorted(seen.recalled)]
+        table.add_row(say("part_recalled"), Text("\n".join(map(str.rstrip, found))))
     cache = say("cache_text", cached=grouped(seen.cached), sent=grouped(seen.sent))
     if seen.prefix is not None:
         cache += " · " + say("prefix_text", n=f"{100 * seen.prefix:.0f}")
     table.add_row(say("cache_line"), cache)
     if seen.saved is not None:
-        dearer = seen.saved < 0
         money = _money(abs(seen.saved), seen.currency)
-        key = "dearer_text" if dearer else "saved_text"
-        table.add_row(say("saved_line"), say(key, money=money, whole=grouped(seen.whole)))
+        label = say("dearer_line" if seen.saved < 0 else "saved_line")
+        table.add_row(label, say("saved_text", money=money, whole=grouped(seen.whole)))
     if seen.errors:
         table.add_row(say("errors_line"), Text(", ".join(seen.errors), style="red"))
     return table

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 _NOT_FIRST = frozenset("，。！？；：、）》」』】”’…,.!?;:)]}%")
-"""Marks that do not begin a line; they may stand in the last two cells."""
-_SPARE = 2
+"""Marks that do not begin a line; they may stand in the last cells of one."""
+_SPARE = 4
 
 
 class Wrap:

@@ -232,7 +232,7 @@ class ArchiveContract:
         fork = turn(turns[0].key, *say("no peanuts at all"))
         archive.append("alice", "t", [fork])
         assert sorted(found(archive.search("peanuts", user="alice"))) == ["no peanuts at all", "peanuts are fine"]
-        old = archive.search("peanuts", user="alice", thread="t", head=turns[2].key)
+        old = archive.search("peanuts", user="alice", thread="t", heads={"t": turns[2].key})
         assert sorted(found(old)) == ["more peanuts", "peanuts are fine"]
         fill(archive, "bob", "t", ["peanuts are fine", "I live in Xi'an", "more peanuts"])
         alone = archive.search("peanuts", user="bob", thread="t")
@@ -260,12 +260,16 @@ class ArchiveContract:
         fill(archive, "u", "t", ["a", "b"])
         for head in ("f" * 32, "", root_key("u", "t")):
             assert archive.page("u", "t", head=head) == []
-            assert archive.search("a b", user="u", thread="t", head=head) == []
+            assert archive.search("a b", user="u", thread="t", heads={"t": head}) == []
 
-    def test_a_head_needs_its_thread(self, archive):
-        """A head without a thread is an error, not a search over everything."""
-        with pytest.raises(ArchiveError, match="without its thread; add thread="):
-            archive.search("a", user="u", head="f" * 32)
+    def test_a_search_over_all_threads_knows_the_heads_that_are_meant(self, archive):
+        """In a thread whose head is given that lineage is searched, in the user's other threads the newest one."""
+        turns = fill(archive, "u", "t", ["peanuts are fine", "I like peanuts"])
+        archive.append("u", "t", [turn(turns[0].key, *say("I hate peanuts"))])
+        fill(archive, "u", "other", ["peanuts and walnuts"])
+        both = archive.search("peanuts", user="u", heads={"t": turns[1].key, "nowhere": "f" * 32})
+        assert sorted(found(both)) == ["I like peanuts", "peanuts and walnuts", "peanuts are fine"]
+        assert found(archive.search("peanuts", user="u", heads={"t": root_key("u", "t")})) == ["peanuts and walnuts"]
 
     # Search
 
@@ -326,7 +330,7 @@ class ArchiveContract:
         """There are no operators: signs and fragments neither fail nor match everything."""
         turns = fill(archive, "u", "t", ["完全无关的内容", "more"])
         assert archive.search(query, user="u") == []
-        assert archive.search(query, user="u", thread="t", head=turns[0].key) == []
+        assert archive.search(query, user="u", thread="t", heads={"t": turns[0].key}) == []
 
     def test_a_pasted_page_is_a_query_too(self, archive):
         """A very long question is looked up by its beginning and its end."""

@@ -108,7 +108,8 @@ def check(archive, model, query, limit):
                 kept = archive.page(user, thread, head=head, limit=999)
                 assert [one.key for one in kept] == [one.key for one in line]
                 assert [one.position for one in kept] == list(range(len(line)))
-                hits = archive.search(query, user=user, thread=thread, head=head, limit=limit)
+                heads = {} if head is None else {thread: head}
+                hits = archive.search(query, user=user, thread=thread, heads=heads, limit=limit)
                 agree(hits, model.search(query, [line]), limit)
 
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from operator import add
 from pathlib import Path
 from typing import Annotated, TypedDict
@@ -336,3 +337,19 @@ def test_a_file_that_another_program_is_reading_is_waited_for(path):
     ending.join()
     assert other.execute("SELECT count(*) FROM theirs").fetchone() == (0,)
     other.close()
+
+
+def test_a_new_file_may_be_opened_by_many_at_once(tmp_path):
+    """Workers that start together make the file once: none is told that it is locked, each can write."""
+
+    def work(path, number, together):
+        together.wait()
+        with SqliteArchive(path) as archive:
+            fill(archive, f"u{number}", "t", ["a"])
+
+    for attempt in range(40):
+        path, together = tmp_path / f"{attempt}.db", threading.Barrier(6)
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(work, [path] * 6, range(6), [together] * 6))
+        with SqliteArchive(path) as archive:
+            assert [archive.count(f"u{number}") for number in range(6)] == [1] * 6

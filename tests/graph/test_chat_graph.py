@@ -14,6 +14,7 @@ from langchain_qwen_memory import (
     InMemoryArchive,
     MemoryOptionError,
     RecallMemory,
+    SummaryBufferMemory,
     ThreadError,
     ViewTooLargeError,
     WindowMemory,
@@ -243,6 +244,12 @@ def test_two_memories_of_one_name_are_refused():
     """Their slots in the record would overwrite each other."""
     with pytest.raises(MemoryOptionError, match="one name"):
         chat(memory=[WindowMemory(), WindowMemory()])
+
+
+def test_a_window_after_a_summary_is_refused():
+    """What a window lets leave must be summed up, so it stands before the summary."""
+    with pytest.raises(MemoryOptionError, match="Put it first"):
+        chat(memory=[SummaryBufferMemory(), WindowMemory()])
 
 
 def test_a_prompt_too_long_in_spite_of_the_count_is_shortened_and_sent_again():

@@ -25,7 +25,11 @@ REFUSALS = {
     "burst": (Fault.burst(), errors.QwenRateLimitError, exceptions.ModelRateLimitError),
     "too long": (Fault.overflow(30_720), errors.QwenContextOverflowError, exceptions.ContextOverflowError),
     "prompt inspected": (Fault.inspected_input(), errors.QwenContentInspectionError, openai.BadRequestError),
-    "bad request": (Fault.bad_request("Range of top_p should be (0.0, 1.0]"), errors.QwenInvalidRequestError, openai.BadRequestError),
+    "bad request": (
+        Fault.bad_request("Range of top_p should be (0.0, 1.0]"),
+        errors.QwenInvalidRequestError,
+        openai.BadRequestError,
+    ),
     "failure": (Fault.internal(), errors.QwenServerError, exceptions.ModelAPIError),
     "down": (Fault.unavailable(), errors.QwenServerError, openai.InternalServerError),
     "gateway page": (Fault.html(), errors.QwenServerError, exceptions.ModelAPIError),
@@ -193,7 +197,9 @@ def test_an_error_framed_as_an_event_is_read(server, qwen):
 
 def test_an_error_under_status_200_is_an_error(server, qwen):
     """Some proxies say 200 to everything."""
-    body = json.dumps({"error": {"code": "invalid_api_key", "message": "Incorrect API key provided."}, "request_id": "r-2"})
+    body = json.dumps(
+        {"error": {"code": "invalid_api_key", "message": "Incorrect API key provided."}, "request_id": "r-2"}
+    )
     server.replay({"response": {"status": 200, "raw": body}})
     error = raised(qwen, "invoke")
     assert type(error) is errors.QwenAuthenticationError

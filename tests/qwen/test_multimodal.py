@@ -91,21 +91,37 @@ def test_each_form_reaches_the_wire(sees, server, way, form):
 def test_media_of_earlier_turns_go_along(sees, server):
     """A question about a picture may come turns later."""
     picture, film = BLOCKS["LangChain picture, URL"][0], BLOCKS["LangChain film, URL"][0]
-    sees("invoke", [HumanMessage(["one", picture]), AIMessage("1"), HumanMessage(["two", film]), AIMessage("2"), HumanMessage("?")])
+    sees(
+        "invoke",
+        [
+            HumanMessage(["one", picture]),
+            AIMessage("1"),
+            HumanMessage(["two", film]),
+            AIMessage("2"),
+            HumanMessage("?"),
+        ],
+    )
     kinds = [[p["type"] for p in m["content"]] for m in server.requests[-1].messages if isinstance(m["content"], list)]
     assert kinds == [["text", "image_url"], ["text", "video_url"]]
 
 
 def test_how_finely_it_is_looked_at_is_kept(sees, server):
     """Pixels and frames stand beside the medium."""
-    sees("invoke", [HumanMessage([{**PICTURE_URL, "max_pixels": 1000}, {"type": "video", "url": URL, "extras": {"fps": 1}}])])
+    sees(
+        "invoke",
+        [HumanMessage([{**PICTURE_URL, "max_pixels": 1000}, {"type": "video", "url": URL, "extras": {"fps": 1}}])],
+    )
     assert server.requests[-1].messages[0]["content"] == [{**PICTURE_URL, "max_pixels": 1000}, {**FILM_URL, "fps": 1}]
 
 
 def test_a_tool_may_return_a_picture(sees, server):
     """Its content is then a list too."""
     call = {"name": "f", "args": {}, "id": "c", "type": "tool_call"}
-    messages = [HumanMessage("?"), AIMessage("", tool_calls=[call]), ToolMessage([BLOCKS["LangChain picture, URL"][0]], tool_call_id="c")]
+    messages = [
+        HumanMessage("?"),
+        AIMessage("", tool_calls=[call]),
+        ToolMessage([BLOCKS["LangChain picture, URL"][0]], tool_call_id="c"),
+    ]
     sees("invoke", messages)
     assert server.requests[-1].messages[-1]["content"] == [PICTURE_URL]
 
@@ -114,7 +130,7 @@ def test_a_tool_may_return_a_picture(sees, server):
     ("block", "words"),
     [
         ({"type": "image", "file_id": "file-1"}, "Ids of uploaded files are not taken"),
-        ({"type": "image", "base64": B64}, "add mime_type='image/...'"),
+        ({"type": "video", "base64": B64}, "add mime_type='video/...'"),
         ({"type": "file", "base64": B64, "mime_type": "application/pdf"}, "application/pdf cannot be sent"),
         ({"type": "hologram"}, "'hologram' cannot be sent"),
     ],
@@ -140,7 +156,9 @@ def test_a_spoken_answer_is_heard(qwen, server, way):
     """Its pieces are joined, and what is said of it is said once."""
     pieces = [{"data": "AAAA", "id": "audio_1", "expires_at": 99}, {"data": "BBBB", "id": "audio_1", "expires_at": 99}]
     events = [{"data": {"choices": [{"index": 0, "delta": {"content": "我"}, "finish_reason": None}]}}]
-    events += [{"data": {"choices": [{"index": 0, "delta": {"audio": piece}, "finish_reason": None}]}} for piece in pieces]
+    events += [
+        {"data": {"choices": [{"index": 0, "delta": {"audio": piece}, "finish_reason": None}]}} for piece in pieces
+    ]
     events.append({"data": {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}]}})
     server.replay({"response": {"events": events}})
     model = qwen("qwen3-omni-flash" if "stream" in way else "qwq-plus")

@@ -44,7 +44,9 @@ def replying(server, reply, way):
 def test_thinking_stands_apart_from_text_and_calls(server, qwen, way, calls):
     """In additional_kwargs and as a standard block, alone or beside tool calls; never in the text."""
     server.script(Reply(content="Four.", reasoning="Two and two.", tool_calls=calls))
-    tools = [{"type": "function", "function": {"name": n, "description": n, "parameters": {"type": "object"}}} for n in "fg"]
+    tools = [
+        {"type": "function", "function": {"name": n, "description": n, "parameters": {"type": "object"}}} for n in "fg"
+    ]
     answer = answer_by(way, qwen(enable_thinking=True), tools=tools)
     assert answer.text == "Four."
     assert answer.additional_kwargs["reasoning_content"] == "Two and two."
@@ -57,7 +59,9 @@ def test_thinking_stands_apart_from_text_and_calls(server, qwen, way, calls):
 def test_output_version_v1_holds_the_blocks_as_content(server, qwen, way, calls):
     """Each kind of block in its own place, streamed too; two calls do not run into one."""
     server.script(Reply(content="Four.", reasoning="Two and two.", tool_calls=calls))
-    tools = [{"type": "function", "function": {"name": n, "description": n, "parameters": {"type": "object"}}} for n in "fg"]
+    tools = [
+        {"type": "function", "function": {"name": n, "description": n, "parameters": {"type": "object"}}} for n in "fg"
+    ]
     answer = answer_by(way, qwen(enable_thinking=True, output_version="v1"), tools=tools)
     assert isinstance(answer.content, list)
     told = [(b["type"], b.get("reasoning") or b.get("text") or (b.get("name"), b.get("args"))) for b in answer.content]
@@ -84,7 +88,10 @@ def test_the_stream_of_events_holds_thinking_text_and_calls(server, qwen, way):
     assert [b["type"] for b in message.content_blocks] == ["reasoning", "text", "tool_call", "tool_call"]
     assert message.content_blocks[0]["reasoning"] == "Two and two."
     assert message.text == "Look: "
-    assert [(c["id"], c["name"], c["args"]) for c in message.tool_calls] == [("call_1", "f", {"a": 1}), ("call_2", "g", {})]
+    assert [(c["id"], c["name"], c["args"]) for c in message.tool_calls] == [
+        ("call_1", "f", {"a": 1}),
+        ("call_2", "g", {}),
+    ]
 
 
 @streams
@@ -105,9 +112,7 @@ def test_both_names_of_the_field_are_read(server, own_qwen, way, field):
 
 
 @all_ways
-@pytest.mark.parametrize(
-    "text", ["<think>\nTwo and two.\n</think>\n\nFour.", "<thinking>Two and two.</thinking>Four."]
-)
+@pytest.mark.parametrize("text", ["<think>\nTwo and two.\n</think>\n\nFour.", "<thinking>Two and two.</thinking>Four."])
 def test_inline_thinking_is_parted(server, own_qwen, way, text):
     """From servers without a parser, tags cut by the stream or not."""
     replying(server, own_reply(text), way)
@@ -273,7 +278,10 @@ def test_the_template_is_told_once(own_qwen, sent):
 
 @pytest.mark.parametrize(
     ("server_kind", "sent_as"),
-    [("vllm", {"thinking_token_budget": 9, "top_k": 3, "repetition_penalty": 1.1}), ("llama.cpp", {"top_k": 3, "repeat_penalty": 1.1})],
+    [
+        ("vllm", {"thinking_token_budget": 9, "top_k": 3, "repetition_penalty": 1.1}),
+        ("llama.cpp", {"top_k": 3, "repeat_penalty": 1.1}),
+    ],
 )
 def test_other_options_have_the_servers_names(own_qwen, sent, recwarn, server_kind, sent_as):
     """Where a server has the option at all."""
@@ -323,12 +331,15 @@ def test_thinking_goes_back_within_a_tool_loop_only(qwen, sent, way):
     assert reasonings(sent()) == [None, "second thought"]
 
 
-@pytest.mark.parametrize(("model", "option", "expected"), [
-    ("qwen3.7-plus", None, [None, "second thought"]),
-    ("qwen3.7-plus", True, ["first thought", "second thought"]),
-    ("qwen3.8-max", None, ["first thought", "second thought"]),
-    ("qwen3.8-max", False, [None, "second thought"]),
-])
+@pytest.mark.parametrize(
+    ("model", "option", "expected"),
+    [
+        ("qwen3.7-plus", None, [None, "second thought"]),
+        ("qwen3.7-plus", True, ["first thought", "second thought"]),
+        ("qwen3.8-max", None, ["first thought", "second thought"]),
+        ("qwen3.8-max", False, [None, "second thought"]),
+    ],
+)
 def test_preserved_thinking_goes_back_whole(qwen, sent, model, option, expected):
     """As asked, or else as the model does by itself; what is sent and the switch agree."""
     qwen(model, preserve_thinking=option).invoke(two_turns())
@@ -358,6 +369,10 @@ def test_thinking_in_blocks_goes_back_too(server, qwen, sent, way):
 
 def test_thinking_is_never_sent_as_content(qwen, sent):
     """Neither from blocks of this provider nor of another."""
-    blocks = [{"type": "thinking", "thinking": "t1"}, {"type": "reasoning", "reasoning": "t2"}, {"type": "text", "text": "four"}]
+    blocks = [
+        {"type": "thinking", "thinking": "t1"},
+        {"type": "reasoning", "reasoning": "t2"},
+        {"type": "text", "text": "four"},
+    ]
     qwen().invoke([HumanMessage("?"), AIMessage(blocks), HumanMessage("go")])
     assert sent()["messages"][1] == {"role": "assistant", "content": "four"}

@@ -161,7 +161,9 @@ def test_each_choice_has_its_wire_form(qwen, sent, way, choice, written):
 
 @all_ways
 @pytest.mark.parametrize("choice", ["any", "weather"])
-@pytest.mark.parametrize(("model", "options"), [("qwen-plus", {"enable_thinking": True}), ("qwen3.7-plus", {}), ("qwen3-32b", {})])
+@pytest.mark.parametrize(
+    ("model", "options"), [("qwen-plus", {"enable_thinking": True}), ("qwen3.7-plus", {}), ("qwen3-32b", {})]
+)
 def test_a_forced_call_works_with_a_model_that_thinks(qwen, sent, way, model, options, choice):
     """Thinking is off for that call, which the service otherwise refuses, and on again for the next."""
     llm = qwen(model, **options)
@@ -198,7 +200,16 @@ def test_tools_that_only_openai_runs_are_refused(qwen):
         qwen().bind_tools([{"type": "web_search"}]).invoke("go")
 
 
-BROKEN = ['{"path": "/home/a', '{"path": ', '{"a": [1, 2', '{"a": "b\\', '{"a": {"b": "c"', "[1, 2]", "null", "{'a': 1}"]
+BROKEN = [
+    '{"path": "/home/a',
+    '{"path": ',
+    '{"a": [1, 2',
+    '{"a": "b\\',
+    '{"a": {"b": "c"',
+    "[1, 2]",
+    "null",
+    "{'a': 1}",
+]
 
 
 @all_ways
@@ -213,7 +224,11 @@ def test_broken_arguments_are_never_mended(server, qwen, way, arguments):
     assert broken[0]["args"].startswith(arguments)
 
 
-@given(st.dictionaries(st.text(max_size=4), st.recursive(st.text(max_size=5) | st.integers(), st.lists, max_leaves=4), max_size=3))
+@given(
+    st.dictionaries(
+        st.text(max_size=4), st.recursive(st.text(max_size=5) | st.integers(), st.lists, max_leaves=4), max_size=3
+    )
+)
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_wherever_arguments_are_cut_they_are_invalid(arguments):
     """Each beginning of a JSON object, however LangChain would complete it."""

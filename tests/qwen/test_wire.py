@@ -50,10 +50,22 @@ def test_a_call_comes_before_the_object(qwen, sent, option):
     """What one call says holds for it, and for it only."""
     both = OPTIONS | {"thinking_budget": 100, "reasoning_effort": "low"}
     others = {
-        **{"model": "qwen-plus", "temperature": 0.4, "top_p": 0.8, "top_k": 5, "max_tokens": 7, "seed": 1, "stop": ["+"]},
-        **{"presence_penalty": 0.1, "repetition_penalty": 1.2, "enable_thinking": False, "preserve_thinking": True},
-        **{"enable_search": False, "search_options": {"forced_search": False}, "vl_high_resolution_images": False},
-        **{"thinking_budget": 9, "reasoning_effort": "medium"},
+        "model": "qwen-plus",
+        "temperature": 0.4,
+        "top_p": 0.8,
+        "top_k": 5,
+        "max_tokens": 7,
+        "seed": 1,
+        "stop": ["+"],
+        "presence_penalty": 0.1,
+        "repetition_penalty": 1.2,
+        "enable_thinking": False,
+        "preserve_thinking": True,
+        "enable_search": False,
+        "search_options": {"forced_search": False},
+        "vl_high_resolution_images": False,
+        "thinking_budget": 9,
+        "reasoning_effort": "medium",
     }
     other = others[option]
     model = qwen(**{option: both[option]})
@@ -103,7 +115,10 @@ def test_thinking_said_in_extra_body_follows_the_same_rules(qwen, sent):
     assert sent()["enable_thinking"] is False
 
 
-TOOL = {"type": "function", "function": {"name": "f", "description": "F.", "parameters": {"type": "object", "properties": {}}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "f", "description": "F.", "parameters": {"type": "object", "properties": {}}},
+}
 
 
 @all_ways
@@ -260,29 +275,77 @@ def test_the_key_shows_nowhere(qwen):
 # --- names people come with ---
 
 SHARED_NAMES = {
-    "ChatTongyi": ["model", "model_name", "top_p", "dashscope_api_key", "api_key", "streaming", "max_retries", "model_kwargs"],
+    "ChatTongyi": [
+        "model",
+        "model_name",
+        "top_p",
+        "dashscope_api_key",
+        "api_key",
+        "streaming",
+        "max_retries",
+        "model_kwargs",
+    ],
     "ChatQwen of langchain-qwq": [
-        *("model", "model_name", "api_key", "api_base", "base_url", "temperature", "max_tokens", "timeout", "max_retries"),
+        *(
+            "model",
+            "model_name",
+            "api_key",
+            "api_base",
+            "base_url",
+            "temperature",
+            "max_tokens",
+            "timeout",
+            "max_retries",
+        ),
         *("enable_thinking", "thinking_budget", "streaming", "top_p", "stop", "extra_body", "model_kwargs"),
     ],
     "ChatOpenAI": [
-        *("model", "openai_api_key", "openai_api_base", "request_timeout", "stop_sequences", "seed", "presence_penalty"),
+        *(
+            "model",
+            "openai_api_key",
+            "openai_api_base",
+            "request_timeout",
+            "stop_sequences",
+            "seed",
+            "presence_penalty",
+        ),
         *("frequency_penalty", "logprobs", "top_logprobs", "n", "default_headers", "http_client", "reasoning_effort"),
     ],
 }
 VALUES = {
-    **{"model": "qwen-max", "model_name": "qwen-max", "top_p": 0.5, "streaming": True, "max_retries": 1, "temperature": 0.1},
-    **{name: "sk-2" for name in ("dashscope_api_key", "api_key", "openai_api_key")},
-    **{name: "http://127.0.0.1:9/v1" for name in ("api_base", "base_url", "openai_api_base")},
-    **{"max_tokens": 5, "timeout": 3, "request_timeout": 3, "enable_thinking": True, "thinking_budget": 9, "stop": ["a"]},
-    **{"stop_sequences": ["a"], "extra_body": {"a": 1}, "model_kwargs": {"b": 1}, "seed": 1, "presence_penalty": 0.1},
-    **{"frequency_penalty": 0.1, "logprobs": True, "top_logprobs": 2, "n": 2, "default_headers": {"a": "b"}},
-    **{"http_client": None, "reasoning_effort": "low"},
+    "model": "qwen-max",
+    "model_name": "qwen-max",
+    "top_p": 0.5,
+    "streaming": True,
+    "max_retries": 1,
+    "temperature": 0.1,
+    **dict.fromkeys(("dashscope_api_key", "api_key", "openai_api_key"), "sk-2"),
+    **dict.fromkeys(("api_base", "base_url", "openai_api_base"), "http://127.0.0.1:9/v1"),
+    "max_tokens": 5,
+    "timeout": 3,
+    "request_timeout": 3,
+    "enable_thinking": True,
+    "thinking_budget": 9,
+    "stop": ["a"],
+    "stop_sequences": ["a"],
+    "extra_body": {"a": 1},
+    "model_kwargs": {"b": 1},
+    "seed": 1,
+    "presence_penalty": 0.1,
+    "frequency_penalty": 0.1,
+    "logprobs": True,
+    "top_logprobs": 2,
+    "n": 2,
+    "default_headers": {"a": "b"},
+    "http_client": None,
+    "reasoning_effort": "low",
 }
 FIELDS = {
-    **{name: "openai_api_key" for name in ("dashscope_api_key", "api_key")},
-    **{name: "openai_api_base" for name in ("api_base", "base_url")},
-    **{"model": "model_name", "timeout": "request_timeout", "stop_sequences": "stop"},
+    **dict.fromkeys(("dashscope_api_key", "api_key"), "openai_api_key"),
+    **dict.fromkeys(("api_base", "base_url"), "openai_api_base"),
+    "model": "model_name",
+    "timeout": "request_timeout",
+    "stop_sequences": "stop",
 }
 
 
@@ -317,7 +380,9 @@ def test_each_kind_of_message_has_its_role(qwen, server, sent):
         {
             "role": "assistant",
             "content": "",
-            "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"城市": "杭州"}'}}],
+            "tool_calls": [
+                {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"城市": "杭州"}'}}
+            ],
         },
         {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
         {"role": "user", "content": "and now?"},
@@ -347,5 +412,7 @@ def test_an_answer_may_be_begun(qwen, sent):
 def test_broken_calls_are_sent_back_as_they_came(qwen, sent):
     """The model then sees what it wrote, beside the tool message that complains."""
     broken = {"name": "f", "args": '{"a": ', "id": "call_1", "error": "no JSON", "type": "invalid_tool_call"}
-    qwen().invoke([HumanMessage("go"), AIMessage("", invalid_tool_calls=[broken]), ToolMessage("no JSON", tool_call_id="call_1")])
+    qwen().invoke(
+        [HumanMessage("go"), AIMessage("", invalid_tool_calls=[broken]), ToolMessage("no JSON", tool_call_id="call_1")]
+    )
     assert sent()["messages"][1]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"a": '}
