@@ -133,8 +133,8 @@ def results(turn: Planned, answer: Any) -> list[BaseMessage]:
 
 
 HEAD = (
-    "| memory | tokens a call, mean (largest) | prefix kept | effective tokens a call | summaries | whole turns word for word, "
-    "fewest | turns within reach at the end | old facts in the prompt when asked for | invalid prompts |\n"
+    "| memory | tokens a call, mean (largest) | prefix kept | effective tokens a call | summaries "
+    "| whole turns word for word, fewest | turns within reach at the end | old facts in the prompt when asked for | invalid prompts |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
 

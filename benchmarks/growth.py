@@ -7,8 +7,9 @@ Each memory gets a thread of each length, with SqliteSaver and SqliteArchive in 
 no time, and the conversation of `conversations.py`. The last 60 turns of a thread are played one by one and those
 before in runs of 20 (`--every-turn`: all one by one); then 100 more turns are measured, the three threads taking turns,
 so that a busy machine slows all alike. CPU time is the whole process's, without the checker's; the median is shown.
-Bytes are those of the rows that a turn adds to the checkpointer's tables, keys included; the growth of its file, after
-its log is moved into it, stands beside. The archive's file is apart.
+Bytes are those of the rows that a turn adds to the checkpointer's tables, keys included: the median turn's (most call
+no tool and move no edge) and the mean. The growth of the file, after its log is moved into it, holds SQLite's pages and
+indexes too. The archive's file is apart.
 
 Peers that keep all messages in the state get a long thread imported at once, with a summary that stands for it where
 they have one, and fewer turns are measured, since one takes up to a second.
@@ -20,12 +21,13 @@ missed.
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,12 +88,13 @@ class Thread:
     """Milliseconds, per measured turn."""
     state: int = 0
     """Bytes of the largest state met."""
-    rows: float = 0.0
+    stored: list[int] = field(default_factory=list)
     """Bytes of rows, per measured turn."""
     grown: float = 0.0
     """Bytes by which the file grew, per measured turn."""
     archived: float = 0.0
     """The same for the archive."""
+    _last: tuple[int, int] = (0, 0)
 
     def play(self, turns: Sequence[Planned], **options: Any) -> dict[str, Any]:
         """Play turns in one run: the last one is asked, those before it are handed over."""
@@ -104,9 +107,12 @@ class Thread:
         return made
 
     def measure(self, turn: Planned) -> None:
+        _, last = self.row_bytes() if not self.stored else (0, self._last)
         spent, begun = self.model.spent, time.process_time()
         self.play([turn])
         self.cpu.append((time.process_time() - begun - (self.model.spent - spent)) * 1e3)
+        stored, self._last = self.row_bytes(last)
+        self.stored.append(stored)
 
     def weigh(self) -> None:
         """Look how large the state is."""
@@ -134,12 +140,9 @@ class Thread:
 
 
 def with_log(file: Path) -> int:
-    """Bytes of a database without what its log holds: SQLite moves that in pieces of some megabytes."""
-    import sqlite3
-
-    with sqlite3.connect(file) as db:
+    """Bytes of a database, its log read along."""
+    with closing(sqlite3.connect(file)) as db:
         (pages,), (page,) = db.execute("PRAGMA page_count").fetchone(), db.execute("PRAGMA page_size").fetchone()
-    db.close()
     return int(pages * page)
 
 
@@ -174,17 +177,16 @@ def grow(thread: Thread, turns: Iterator[Planned], *, singly: bool) -> None:
 
 def measure(threads: Sequence[Thread], rest: Sequence[Sequence[Planned]]) -> None:
     """Play measured turns on all threads by turns."""
-    starts = [(thread.row_bytes()[1], thread.file_bytes()) for thread in threads]
+    starts = [thread.file_bytes() for thread in threads]
     for number in range(max(map(len, rest))):
         for thread, turns in zip(threads, rest, strict=True):
             if number < len(turns):
                 thread.measure(turns[number])
                 if number % 10 == 0 or len(turns) < 10:
                     thread.weigh()
-    for thread, turns, (row, sizes) in zip(threads, rest, starts, strict=True):
-        now = thread.file_bytes()
-        thread.rows = thread.row_bytes(row)[0] / len(turns)
-        thread.grown, thread.archived = ((new - old) / len(turns) for new, old in zip(now, sizes, strict=True))
+    for thread, turns, sizes in zip(threads, rest, starts, strict=True):
+        pairs = zip(thread.file_bytes(), sizes, strict=True)
+        thread.grown, thread.archived = ((new - old) / len(turns) for new, old in pairs)
 
 
 def run_ours(name: str, sizes: Sequence[int], folder: Path, *, singly: bool) -> tuple[list[Thread], float]:
@@ -247,7 +249,8 @@ def checks(name: str, threads: Sequence[Thread], view: float) -> Iterator[tuple[
     yield long <= CPU_MOST, f"{at}: {long:.1f} ms CPU a turn (at most {CPU_MOST:g})"
     ratio = long / short
     yield ratio <= CPU_GROWTH, f"{at}: {ratio:.2f} times the CPU time at {first.length} (at most {CPU_GROWTH})"
-    yield last.rows <= BYTES_MOST, f"{at}: {last.rows:,.0f} bytes of checkpoints a turn (at most {BYTES_MOST:,})"
+    stored = statistics.median(last.stored)
+    yield stored <= BYTES_MOST, f"{at}: {stored:,.0f} bytes of checkpoint rows a turn (at most {BYTES_MOST:,})"
     bound = STATE_GROWTH * first.state
     yield last.state <= bound, f"{at}: state of {last.state:,} bytes at most ({first.state:,} at {first.length}; x1.2)"
     yield view <= VIEW_MOST, f"{at}: {view:.3f} ms to compute a view, tokens known (at most {VIEW_MOST})"
@@ -265,7 +268,7 @@ def row(name: str, threads: Sequence[Thread], view: float | None) -> str:
     cells = (
         name,
         each(lambda thread: f"{statistics.median(thread.cpu):,.1f}"),
-        each(lambda thread: f"{thread.rows:,.0f}"),
+        each(lambda thread: f"{statistics.median(thread.stored):,.0f} ({statistics.mean(thread.stored):,.0f})"),
         each(lambda thread: f"{thread.grown:,.0f}"),
         f"{threads[-1].archived:,.0f}" if threads[-1].archive_file else "-",
         each(lambda thread: f"{thread.state:,}"),
@@ -279,7 +282,7 @@ def head(sizes: Sequence[int]) -> list[str]:
     titles = (
         "memory",
         f"CPU ms a turn at {lengths} turns",
-        "bytes of checkpoint rows a turn",
+        "bytes of checkpoint rows a turn, median (mean)",
         "growth of the checkpoint file a turn",
         "archive, bytes a turn",
         "largest state, bytes",
@@ -294,17 +297,17 @@ def section(growth: Sequence[str], prompts: Sequence[str], turns: int) -> str:
         [
             f"Written by `python benchmarks/growth.py`. {version_line()}",
             "",
-            "One more turn on a long thread: SqliteSaver and SqliteArchive in files, a model that takes no time, median of",
-            "the turns measured. Rows are what the saver stores, keys included; the file also holds SQLite's pages and",
-            "indexes. Peers that keep all messages in the state have the long thread imported.",
+            "One more turn on a long thread: SqliteSaver and SqliteArchive in files, a model that takes no time, the",
+            "median of the turns measured. Rows are what the saver stores, keys included; the file also holds SQLite's",
+            "pages and indexes. Peers have the long thread imported at once.",
             "",
             *growth,
             "",
             "![CPU time and bytes of one more turn](growth.svg)",
             "",
-            f"What the model is sent, and what it costs, over {turns:,} turns with an oracle for a summariser (about 180",
-            "tokens a summary). Effective tokens: uncached + 0.2 x cached + the summariser's prompt likewise + 3 x what it",
-            "writes, per call of the chat model; peers may send 8,000 tokens and cut or summarise from 5,600 on.",
+            f"What the model is sent, and what it costs, over {turns:,} turns with an oracle for a summariser (about",
+            "180 tokens a summary). Effective tokens: uncached + 0.2 x cached + the summariser's prompt likewise + 3 x",
+            "what it writes, per call of the chat model. Peers may send 8,000 tokens; they cut or summarise from 5,600.",
             "",
             *cost.HEAD.split("\n"),
             *prompts,
@@ -334,7 +337,9 @@ def main() -> None:
             else:
                 threads = run_peer(next(peer for peer in PEERS if peer.name == name), sizes, folder)
             lines.append(row(name, threads, view))
-            curves[name] = [(thread.length, statistics.median(thread.cpu), thread.rows) for thread in threads]
+            curves[name] = [
+                (thread.length, statistics.median(thread.cpu), statistics.median(thread.stored)) for thread in threads
+            ]
             print(lines[-1], flush=True)
     if not options.only:
         turns = 300 if options.quick else 1_000

@@ -31,10 +31,10 @@ logger = logging.getLogger("langchain_qwen_memory")
 
 _WIRINGS = 64
 """Models with tools that are remembered, so that tool schemas are counted once."""
-_LEFT_BEHIND = ("first", "system", "origin")
-"""Of an `AgentRecord`: what is there while turns stay in the state that memory no longer reads."""
 _SEEN = 1024
 """Wirings with system texts that are remembered, for runs that are under way."""
+_LEFT_BEHIND = ("first", "system", "origin")
+"""Of an `AgentRecord`: what is there while turns stay in the state that memory no longer reads."""
 
 
 class AgentMemoryState(AgentState[Any]):

@@ -8,6 +8,7 @@ QwenRateLimitError          429: too many requests or tokens a minute
 QwenContextOverflowError    the prompt is longer than the model takes in
 QwenContentInspectionError  the service's inspection objected to the prompt or the answer
 QwenInvalidRequestError     any other 400
+QwenStreamOnlyError         of these: the model answers such a request as a stream only
 QwenServerError             5xx
 QwenTimeoutError            no answer in time
 QwenConnectionError         not reached, or broken off in the middle
@@ -47,6 +48,7 @@ __all__ = [
     "QwenRateLimitError",
     "QwenResponseError",
     "QwenServerError",
+    "QwenStreamOnlyError",
     "QwenTimeoutError",
     "ReportedError",
     "service_errors",
@@ -83,6 +85,10 @@ class QwenContentInspectionError(openai.BadRequestError, ModelInvalidRequestErro
 
 class QwenInvalidRequestError(openai.BadRequestError, ModelInvalidRequestError):
     """The request cannot be met as it is."""
+
+
+class QwenStreamOnlyError(QwenInvalidRequestError):
+    """The model answers this request as a stream only; ChatQwen then asks for one, so that callers do not see it."""
 
 
 class QwenServerError(openai.InternalServerError, ModelAPIError):
@@ -125,6 +131,7 @@ _WORDS = (
     (_OVERFLOW, QwenContextOverflowError),
     (re.compile("in good standing"), QwenArrearsError),
     (re.compile("Model not exist"), QwenModelNotFoundError),
+    (re.compile("only support stream|for non-streaming calls|only support with stream"), QwenStreamOnlyError),
     (re.compile("free (?:allocated )?quota|free tier", re.IGNORECASE), QwenPermissionDeniedError),
 )
 """What tells the kind whatever status and code go with it."""

@@ -157,7 +157,7 @@ def view_of(wiring: Wiring, thread: Thread, turns: Sequence[LiveTurn], chosen: M
         summary=chosen["summary"],
         turns=turns,
         quotes=[Quote(key=q["key"], text=q["text"], at=q["at"]) for q in chosen["quotes"]],
-        room=max(0, room - wiring.tool_tokens),
+        room=max(0, room - wiring.tool_tokens - wiring.facts.thought_tokens(turns)),
         count=wiring.facts.count,
         keep_thinking=wiring.facts.keeps_thinking,
     )
@@ -219,7 +219,7 @@ def viewed(wiring: Wiring, thread: Thread, chosen: Mapping[str, Any], view: View
     """The selection with the numbers of the view that was sent: what the report is made of."""
     numbers = {
         "kept": view.kept,
-        "tokens": view.tokens + wiring.tool_tokens,
+        "tokens": view.tokens + wiring.tool_tokens + wiring.facts.thought_tokens(thread.turns[-view.kept :]),
         "system": sum(map(wiring.facts.count, thread.system)) + wiring.tool_tokens,
         "summary": _summary_tokens(wiring, thread, chosen["summary"]),
         "recalled": [quote.key for quote in view.quotes],

@@ -63,10 +63,10 @@ class Clients:
     async def of_this_loop(self) -> openai.AsyncOpenAI:
         """The client for asynchronous calls in the running loop."""
         loop = asyncio.get_running_loop()
-        if (entry := self._async.get(loop)) is None:
-            http = self._http_async_client or (
-                openai.DefaultAsyncHttpxClient(proxy=self._proxy) if self._proxy else None
-            )
+        entry = self._async.get(loop)
+        if entry is None or (entry[0].is_closed() and self._http_async_client is None):
+            through = openai.DefaultAsyncHttpxClient(proxy=self._proxy) if self._proxy else None
+            http = self._http_async_client or through
             client = _nobody_else(openai.AsyncOpenAI(**self._options, http_client=http))
             life = _closed_with_loop(client if self._http_async_client is None else None)
             entry = self._async[loop] = (client, life)

@@ -509,7 +509,7 @@ class ArchiveContract:
         assert await archive.aappend("u", "t", turns) == 3
         assert await archive.aget("u", "t", [turns[1].key]) == archive.get("u", "t", [turns[1].key])
         assert await archive.apage("u", "t", head=turns[1].key, before=1, limit=5) == archive.page("u", "t", before=1)
-        options = {"user": "u", "thread": "t", "head": turns[2].key, "limit": 2, "exclude": [turns[0].key]}
+        options = {"user": "u", "thread": "t", "heads": {"t": turns[2].key}, "limit": 2, "exclude": [turns[0].key]}
         assert await archive.asearch("alarm two", **options) == archive.search("alarm two", **options) != []
         assert await archive.ahead("u", "t") == archive.head("u", "t") == turns[2].key
         assert (await archive.acount("u"), await archive.acount("u", "t")) == (3, 3)

@@ -851,6 +851,13 @@ def test_without_a_checkpointer_a_run_is_a_thread():
     assert words(model.prompts[-1]) == ["g", "h"]
 
 
+def test_without_langchain_the_error_says_what_to_install():
+    """create_agent is not in langgraph; the extra brings it."""
+    program = "import sys; sys.modules['langchain'] = None; from langchain_qwen_memory import MemoryMiddleware"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert 'pip install "langchain-qwen-memory[agent]"' in done.stderr
+
+
 # -- what a long thread costs
 
 

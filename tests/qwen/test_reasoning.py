@@ -3,7 +3,7 @@
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from langchain_qwen_memory.testing import Reply
+from langchain_qwen_memory.testing import Fault, Reply
 from tests.qwen.ways import all_ways, answer_by, chunks_by, events_by
 
 THOUGHT = Reply(content="Four.", reasoning="Two and two.")
@@ -197,6 +197,15 @@ def test_models_that_think_in_streams_only_answer_whole_calls(server, qwen, sent
     answer = answer_by(way, qwen(model))
     assert (answer.text, answer.additional_kwargs["reasoning_content"]) == ("Four.", "Two and two.")
     assert answer.usage_metadata["output_token_details"]["reasoning"] > 0
+    assert sent()["stream"] is True
+
+
+@all_ways
+def test_a_new_model_of_that_kind_answers_too(server, qwen, sent, way):
+    """What the catalogue does not know yet, the service says; the call is then made again as a stream."""
+    words = "This model only support stream mode, please enable the stream parameter to access the model. "
+    server.misbehave(Fault.bad_request(words), when=lambda body: not body.get("stream"))
+    assert answer_by(way, qwen("qwen-plus")).text
     assert sent()["stream"] is True
 
 

@@ -144,8 +144,8 @@ def test_a_call_never_changes_the_object(qwen, way):
 
 
 def url_of(**options):
-    """The URL a model would call."""
-    return ChatQwen(api_key="sk-1", **options)._link.url
+    """The URL a model calls."""
+    return ChatQwen(api_key="sk-1", **options).openai_api_base
 
 
 def test_without_a_word_it_is_beijing():
@@ -189,10 +189,10 @@ def test_what_is_said_in_code_comes_before_the_variables(monkeypatch):
     """The variables are for what the code leaves open."""
     monkeypatch.setenv("DASHSCOPE_API_BASE", "https://proxy.example/compatible-mode/v1")
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-of-the-variable")
-    assert ChatQwen()._link.url == "https://proxy.example/compatible-mode/v1"
-    assert ChatQwen(region="singapore")._link.url == "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
-    assert ChatQwen(base_url="http://localhost:1/v1")._link.url == "http://localhost:1/v1"
-    assert ChatQwen(api_key="sk-of-the-code")._link.key == "sk-of-the-code"
+    assert ChatQwen().openai_api_base == "https://proxy.example/compatible-mode/v1"
+    assert ChatQwen(region="singapore").openai_api_base == "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
+    assert ChatQwen(base_url="http://localhost:1/v1").openai_api_base == "http://localhost:1/v1"
+    assert ChatQwen(api_key="sk-of-the-code").openai_api_key.get_secret_value() == "sk-of-the-code"
 
 
 def test_the_service_needs_a_key_and_ones_own_server_does_not():
@@ -220,6 +220,13 @@ def test_what_answers_at_a_url(url, kind):
     """Alibaba's own hosts and the path of its protocol are the service; all else is somebody's own server."""
     assert server_of(url) == kind
     assert server_of(url, "vllm") == "vllm"
+
+
+def test_a_region_comes_before_one_of_alibabas_own_urls():
+    """So that a model can be configured to another region later, where its URL stands already."""
+    beijing = url_of()
+    assert url_of(base_url=beijing, region="us") == url_of(region="us")
+    assert url_of(base_url=url_of(region="singapore"), workspace="w") == url_of(region="singapore", workspace="w")
 
 
 @all_ways
