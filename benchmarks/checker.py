@@ -25,11 +25,26 @@ _THINKS = re.compile(r"</?think", re.IGNORECASE)
 _OWN_WORDS = 24
 """Characters in which a question's number stands."""
 
+_PIECES = 50_000
+"""Messages held at most."""
+
 _tokens: dict[str, int] = {}
+_pieces: dict[int, tuple[BaseMessage, str]] = {}
 
 
 def piece(message: BaseMessage) -> str:
-    """A message as Qwen's template writes it."""
+    """A message as Qwen's template writes it; an object that is met again is not written again."""
+    known = _pieces.get(id(message))
+    if known is not None and known[0] is message:
+        return known[1]
+    if len(_pieces) > _PIECES:
+        _pieces.clear()
+    written = _written(message)
+    _pieces[id(message)] = (message, written)
+    return written
+
+
+def _written(message: BaseMessage) -> str:
     content = message.content
     if not isinstance(content, str):
         content = json.dumps(content, ensure_ascii=False)

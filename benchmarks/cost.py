@@ -132,11 +132,18 @@ def results(turn: Planned, answer: Any) -> list[BaseMessage]:
     return [message for message in turn.messages if getattr(message, "tool_call_id", None) in wanted]
 
 
-HEAD = (
-    "| memory | tokens a call, mean (largest) | prefix kept | effective tokens a call | summaries "
-    "| whole turns word for word, fewest | turns within reach at the end | old facts in the prompt when asked for | invalid prompts |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+TITLES = (
+    "memory",
+    "tokens a call, mean (largest)",
+    "prefix kept",
+    "effective tokens a call",
+    "summaries",
+    "whole turns word for word, fewest",
+    "turns within reach at the end",
+    "old facts in the prompt when asked for",
+    "invalid prompts",
 )
+HEAD = f"| {' | '.join(TITLES)} |\n{'|---' * len(TITLES)}|"
 
 
 def line(row: Row) -> str:

@@ -307,7 +307,7 @@ def section(growth: Sequence[str], prompts: Sequence[str], turns: int) -> str:
             "",
             f"What the model is sent, and what it costs, over {turns:,} turns with an oracle for a summariser (about",
             "180 tokens a summary). Effective tokens: uncached + 0.2 x cached + the summariser's prompt likewise + 3 x",
-            "what it writes, per call of the chat model. Peers may send 8,000 tokens; they cut or summarise from 5,600.",
+            "what it writes, per call of the chat model. Peers may send 8,000 tokens, and cut from 5,600 on.",
             "",
             *cost.HEAD.split("\n"),
             *prompts,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
+from types import MappingProxyType
 
 from langchain_openai import ChatOpenAI
 
@@ -49,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers every request with the stream, by keep-alive."""
 
     protocol_version = "HTTP/1.1"
-    answers = {False: stream(), True: stream(thinking=True)}
+    answers = MappingProxyType({False: stream(), True: stream(thinking=True)})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))

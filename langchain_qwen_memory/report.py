@@ -59,7 +59,7 @@ def make_report(
     prefix = _prefix_kept(thread, stable)
     if prefix is not None:
         report["prefix_kept"] = prefix
-    _add_savings(wiring, report)
+    _add_savings(wiring, report, answer=wiring.facts.count(newest.messages[-1]))
     return report, stable
 
 
@@ -114,12 +114,15 @@ def _prefix_kept(thread: Thread, stable: Mapping[str, Any]) -> float | None:
     return float(round(min(1.0, kept / whole), 4))
 
 
-def _add_savings(wiring: Wiring, report: Report) -> None:
-    """Money saved against sending the whole transcript, at the cached share that this turn's calls had."""
+def _add_savings(wiring: Wiring, report: Report, *, answer: int) -> None:
+    """Money saved against sending the whole transcript, at the cached share that this turn's calls had.
+
+    `answer` is what the answer costs, which is part of the transcript now and was not when the question was sent.
+    """
     from langchain_qwen_memory.catalogue import price
 
     sent = report["view_tokens"]
-    whole = report["system_tokens"] + report["transcript_tokens"]
+    whole = max(sent, report["system_tokens"] + report["transcript_tokens"] - answer)
     tier = price(wiring.facts.name, region=wiring.facts.region, input_tokens=sent)
     full = price(wiring.facts.name, region=wiring.facts.region, input_tokens=whole)
     if tier is None or full is None or not report["input_tokens"]:

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from threading import Lock
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, finalize
@@ -54,7 +57,7 @@ class Clients:
         """The client for synchronous calls; safe between threads."""
         with self._lock:
             if self._sync is None:
-                http = self._http_client or (openai.DefaultHttpxClient(proxy=self._proxy) if self._proxy else None)
+                http = self._http_client or openai.DefaultHttpxClient(proxy=self._proxy, verify=_trusted())
                 self._sync = _nobody_else(openai.OpenAI(**self._options, http_client=http))
                 if self._http_client is None:
                     finalize(self, self._sync.close)  # not left to the sockets, which would complain
@@ -65,8 +68,7 @@ class Clients:
         loop = asyncio.get_running_loop()
         entry = self._async.get(loop)
         if entry is None or (entry[0].is_closed() and self._http_async_client is None):
-            through = openai.DefaultAsyncHttpxClient(proxy=self._proxy) if self._proxy else None
-            http = self._http_async_client or through
+            http = self._http_async_client or openai.DefaultAsyncHttpxClient(proxy=self._proxy, verify=_trusted())
             client = _nobody_else(openai.AsyncOpenAI(**self._options, http_client=http))
             life = _closed_with_loop(client if self._http_async_client is None else None)
             entry = self._async[loop] = (client, life)
@@ -81,6 +83,14 @@ async def _closed_with_loop(client: openai.AsyncOpenAI | None) -> AsyncGenerator
     finally:
         if client is not None:
             await client.close()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Returns the certificates that are trusted, read once: for each client anew that takes 50 ms."""
+    library = import_module(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+    context: ssl.SSLContext = library.create_ssl_context()  # the SDK's HTTP library, whichever its version uses
+    return context
 
 
 def _nobody_else(client: _Client) -> _Client:

@@ -188,7 +188,8 @@ def test_nobody_at_home_is_a_connection_error(qwen, way):
 
 def test_an_error_framed_as_an_event_is_read(server, qwen):
     """A gateway has sent errors as events under a content type that says JSON."""
-    framed = 'id:1\nevent:error\n:HTTP_STATUS/400\ndata:{"code":"InvalidParameter","message":"Range of input length should be [1, 8]","request_id":"r-1"}'
+    said = {"code": "InvalidParameter", "message": "Range of input length should be [1, 8]", "request_id": "r-1"}
+    framed = f"id:1\nevent:error\n:HTTP_STATUS/400\ndata:{json.dumps(said)}"
     server.replay({"response": {"status": 400, "headers": {"content-type": "application/json"}, "raw": framed}})
     error = raised(qwen, "invoke")
     assert type(error) is errors.QwenContextOverflowError

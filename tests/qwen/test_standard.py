@@ -1,4 +1,4 @@
-"""LangChain's own suites for chat models, in the four ways a Qwen model can stand to thinking."""
+"""LangChain's own suites for chat models: four models that differ in when they think, and one that hears."""
 
 import importlib
 import io
@@ -6,7 +6,7 @@ import struct
 import wave
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from langchain_core.language_models import BaseChatModel
@@ -36,6 +36,7 @@ def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
         return httpx.Response(200, content=made)
 
     monkeypatch.setattr(httpx, "get", fetch)
+    monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "nobody is asked")
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ def known_to_load(monkeypatch: pytest.MonkeyPatch) -> None:
 class _Setting:
     """What is true of qwen-plus, and of the others where they do not say otherwise."""
 
-    params: dict[str, Any] = {"model": "qwen-plus"}
+    params: ClassVar[dict[str, Any]] = {"model": "qwen-plus"}
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
@@ -106,19 +107,19 @@ class TestPlusUnit(_Setting, ChatModelUnitTests):
 class TestPlusThinkingUnit(_Setting, ChatModelUnitTests):
     """qwen-plus, asked to think."""
 
-    params = {"model": "qwen-plus", "enable_thinking": True}
+    params: ClassVar[dict[str, Any]] = {"model": "qwen-plus", "enable_thinking": True}
 
 
 class TestSeeingUnit(_Sees, ChatModelUnitTests):
     """qwen3.7-plus, which sees and thinks by default."""
 
-    params = {"model": "qwen3.7-plus"}
+    params: ClassVar[dict[str, Any]] = {"model": "qwen3.7-plus"}
 
 
 class TestOpenWeightUnit(_Setting, ChatModelUnitTests):
     """qwen3-32b, which thinks by default and then answers in streams only."""
 
-    params = {"model": "qwen3-32b"}
+    params: ClassVar[dict[str, Any]] = {"model": "qwen3-32b"}
 
 
 class _Called(_Setting):
@@ -136,19 +137,41 @@ class TestPlus(_Called, ChatModelIntegrationTests):
 class TestPlusThinking(_Called, ChatModelIntegrationTests):
     """qwen-plus, asked to think."""
 
-    params = {"model": "qwen-plus", "enable_thinking": True}
+    params: ClassVar[dict[str, Any]] = {"model": "qwen-plus", "enable_thinking": True}
 
 
 class TestSeeing(_Sees, _Called, ChatModelIntegrationTests):
     """qwen3.7-plus, which sees and thinks by default."""
 
-    params = {"model": "qwen3.7-plus"}
+    params: ClassVar[dict[str, Any]] = {"model": "qwen3.7-plus"}
 
 
 class TestOpenWeight(_Called, ChatModelIntegrationTests):
     """qwen3-32b, which thinks by default and then answers in streams only."""
 
-    params = {"model": "qwen3-32b"}
+    params: ClassVar[dict[str, Any]] = {"model": "qwen3-32b"}
+
+
+class TestHearing(_Called, ChatModelIntegrationTests):
+    """qwen3.8-omni-flash, which also hears."""
+
+    params: ClassVar[dict[str, Any]] = {"model": "qwen3.8-omni-flash"}
+
+    @property
+    def supports_image_inputs(self) -> bool:
+        return True
+
+    @property
+    def supports_image_urls(self) -> bool:
+        return True
+
+    @property
+    def supports_audio_inputs(self) -> bool:
+        return True
+
+    @property
+    def supports_video_inputs(self) -> bool:
+        return True
 
 
 def _picture() -> bytes:

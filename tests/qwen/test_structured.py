@@ -7,6 +7,7 @@ from langchain_core.messages import SystemMessage
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
+from langchain_qwen_memory.chat_models import ChatQwen
 from langchain_qwen_memory.testing import Reply
 from tests.qwen.ways import all_ways, answer_by, chunks_by
 
@@ -30,7 +31,12 @@ class CityDict(TypedDict):
 
 SCHEMAS: dict[str, Any] = {"class": City, "typed dict": CityDict, "schema": City.model_json_schema()}
 METHODS = ["json_schema", "function_calling", "json_mode", None]
-MODELS = [("qwen-plus", {}), ("qwen-plus", {"enable_thinking": True}), ("qwen3.7-plus", {}), ("qwen3-32b", {})]
+MODELS = [
+    {"model": "qwen-plus"},
+    {"model": "qwen-plus", "enable_thinking": True},
+    {"model": "qwen3.7-plus"},
+    {"model": "qwen3-32b"},
+]
 
 
 def script(server, name="City", **more):
@@ -41,13 +47,13 @@ def script(server, name="City", **more):
 
 
 @all_ways
-@pytest.mark.parametrize(("model", "options"), MODELS)
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", SCHEMAS)
-def test_every_method_gives_the_object_on_every_model(server, qwen, way, model, options, method, kind):
+@pytest.mark.parametrize("options", MODELS)
+@pytest.mark.parametrize(("method", "kind"), [(m, k) for m in METHODS for k in SCHEMAS])
+def test_every_method_gives_the_object_on_every_model(server, way, options, method, kind):
     """Where a model does not take the method, what it takes is used instead."""
     script(server, "CityDict" if kind == "typed dict" else "City")
-    form = qwen(model, **options).with_structured_output(SCHEMAS[kind], **({"method": method} if method else {}))
+    model = ChatQwen(base_url=server.base_url, api_key="sk-local", **options)
+    form = model.with_structured_output(SCHEMAS[kind], method=method)
     answer = chunks_by(way, form, "Give me a city as json.")[-1]
     expected = {"city": "杭州", "people": 12}
     assert answer == (City(**expected) if kind == "class" else expected)

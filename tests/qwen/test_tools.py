@@ -162,11 +162,11 @@ def test_each_choice_has_its_wire_form(qwen, sent, way, choice, written):
 @all_ways
 @pytest.mark.parametrize("choice", ["any", "weather"])
 @pytest.mark.parametrize(
-    ("model", "options"), [("qwen-plus", {"enable_thinking": True}), ("qwen3.7-plus", {}), ("qwen3-32b", {})]
+    "options", [{"model": "qwen-plus", "enable_thinking": True}, {"model": "qwen3.7-plus"}, {"model": "qwen3-32b"}]
 )
-def test_a_forced_call_works_with_a_model_that_thinks(qwen, sent, way, model, options, choice):
+def test_a_forced_call_works_with_a_model_that_thinks(qwen, sent, way, options, choice):
     """Thinking is off for that call, which the service otherwise refuses, and on again for the next."""
-    llm = qwen(model, **options)
+    llm = qwen(**options)
     answer = answer_by(way, llm.bind_tools([weather], tool_choice=choice), "Weather in Paris?")
     assert [c["name"] for c in answer.tool_calls] == ["weather"]
     assert sent()["enable_thinking"] is False
