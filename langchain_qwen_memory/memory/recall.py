@@ -12,8 +12,8 @@ from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Scope, Search, Selection
 from langchain_qwen_memory.memory.text import day_and_time, is_chinese, said
 
-_SPARE = 4
-"""More are asked for than are wanted, since some will not fit into the budget."""
+_SPARE = 2
+"""So many times `k` are asked for, since some may not fit into the budget."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +67,10 @@ class RecallMemory(Memory):
         chosen: list[Hit] = []
         left = self.max_tokens
         for hit in hits:
+            if len(chosen) == self.k:
+                break
             cost = conversation.count(HumanMessage(quotation(hit.turn)))
-            if cost <= left and len(chosen) < self.k:
+            if cost <= left:
                 chosen.append(hit)
                 left -= cost
         return chosen

@@ -621,7 +621,7 @@ def test_an_edit_in_the_window_is_a_fork():
 
 def test_history_that_something_removed_is_read_anew(caplog):
     """Memory goes on from what is left, and says so in the log."""
-    model, graph = agent(summary_memory(), archive=InMemoryArchive())
+    model, graph = agent(archive=InMemoryArchive())
     say(graph, *[f"q{n}" for n in range(9)])
     left = graph.get_state(CONFIG).values["messages"][-1:]
     graph.update_state(CONFIG, {"messages": Overwrite(left)})
