@@ -15,16 +15,16 @@ from langgraph.types import Command
 
 from langchain_qwen_memory.agent_state import Seen, as_requested, is_remembered, moved_on
 from langchain_qwen_memory.archive.base import Turn
+from langchain_qwen_memory.choosing import selected, shrunk, view_of, viewed
 from langchain_qwen_memory.errors import ViewTooLargeError
 from langchain_qwen_memory.memory.base import Answer, Ask, Conversation, Flow, Memory, Need, Selection, select_all
 from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.needs import Means
-from langchain_qwen_memory.nodes import remembered, selected, shrunk, view_of, viewed
+from langchain_qwen_memory.remembering import ahead, remembered
 from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.wiring import Thread
 
-_OVERFLOW = "model: ContextOverflowError"
 _once: Any = task(name="memory")
 """Makes a function whose result is stored with the checkpoint, so that a node that runs again finds it."""
 
@@ -76,12 +76,8 @@ class ModelCall:
 
     def choose(self, selection: Selection) -> None:
         """Take a selection, for this call and for those that follow in the turn."""
-        update = selected(self.thread, selection)
-        chosen: dict[str, Any] = update["selection"]
-        if self.chosen is not None:
-            chosen["errors"] = [*self.chosen["errors"], _OVERFLOW, *chosen["errors"]]
-            chosen["numbers"] = _added(self.chosen["numbers"], chosen["numbers"])
-        self.chosen = {**chosen, "after": self.thread.turns[-1].parent}
+        update = selected(self.thread, selection, before=self.chosen)
+        self.chosen = {**update["selection"], "after": self.thread.turns[-1].parent}
         if "record" in update:
             self.record = update["record"]
             self.thread = replace(self.thread, record=update["record"])
@@ -173,8 +169,7 @@ class RunEnd:
 
     def ahead(self, update: Mapping[str, Any]) -> Conversation:
         """The conversation as the next turn will find it."""
-        conversation, record = self._conversation(), update["record"]
-        return replace(conversation, turns=conversation.kept(record["position"]), record=record["slots"])
+        return ahead(self._conversation(), update["record"])
 
     def _conversation(self) -> Conversation:
         return self.seen.wiring.conversation(self.thread, "after")
@@ -183,10 +178,6 @@ class RunEnd:
 def was_answered(turn: LiveTurn) -> bool:
     """Whether there is more than a question: an agent may end before its model was called."""
     return any(isinstance(message, AIMessage | ToolMessage) for message in turn.messages)
-
-
-def _added(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
-    return {name: before.get(name, 0) + now.get(name, 0) for name in {**before, **now}}
 
 
 def meet(means: Means, need: Need) -> Any:

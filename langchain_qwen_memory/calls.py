@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from langchain_core.outputs import ChatResult
@@ -46,7 +46,7 @@ class Link:
     """Base URL."""
     server: Server
     """What the user said of the server."""
-    key: str
+    key: str = field(repr=False)
     """The key in clear."""
 
     @property
@@ -75,8 +75,8 @@ class Call:
     """How thinking is looked for in the text of its answer."""
     usage: bool
     """A stream is asked for token counts."""
-    own: Mapping[str, Any]
-    """This call's own connection options, without aliases."""
+    own: Mapping[str, Any] = field(repr=False)
+    """This call's own connection options, without aliases; a key may be among them."""
 
     def body(self, *, stream: bool) -> dict[str, Any]:
         """Returns the JSON body, of a whole answer or a stream."""

@@ -16,10 +16,9 @@ from typing_extensions import TypedDict
 from langchain_qwen_memory.archive.base import Archive
 from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.base import Memory
-from langchain_qwen_memory.memory.window import WindowMemory
 from langchain_qwen_memory.nodes import wired_nodes
 from langchain_qwen_memory.state import MemoryState
-from langchain_qwen_memory.wiring import Wiring, as_memories
+from langchain_qwen_memory.wiring import Wiring, as_memories, open_archive, with_window
 
 
 @dataclass
@@ -97,7 +96,7 @@ def create_chat_graph(
     """
     wiring = Wiring(
         model=_bound(model, tools),
-        memories=_with_window(as_memories(memory)),
+        memories=with_window(as_memories(memory)),
         archive=open_archive(archive),
         system_prompt=system_prompt,
         tools=tuple(tools),
@@ -166,27 +165,3 @@ def _bound(model: Runnable[Any, Any], tools: Sequence[Any]) -> Runnable[Any, Any
             "and leave tools=... out; or give the chat model itself."
         )
     return model.bind_tools(tools)  # type: ignore[no-any-return]
-
-
-def _with_window(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
-    """Where no memory lets turns leave, a window does: a thread has no end, a prompt has."""
-    return memories if any(memory.moves_edge for memory in memories) else (WindowMemory(), *memories)
-
-
-def open_archive(archive: Archive | str | PathLike[str] | None) -> Archive | None:
-    """Open an archive by its path, or give back the one that is open.
-
-    Raises:
-        MemoryOptionError: A URL of a database that is not supported.
-    """
-    if archive is None or isinstance(archive, Archive):
-        return archive
-    path = str(archive)
-    if "://" in path:
-        raise MemoryOptionError(
-            f'archive={path.rpartition("@")[2]!r}: this version opens SQLite files, as in archive="chat.db", '
-            "and takes Archive objects of your own."
-        )
-    from langchain_qwen_memory.archive.sqlite import SqliteArchive
-
-    return SqliteArchive(path)

@@ -30,13 +30,11 @@ from langchain_qwen_memory.agent_state import AgentMemoryState, AgentWiring, Lea
 from langchain_qwen_memory.archive.base import Archive, Turn
 from langchain_qwen_memory.background import aprepare, prepare
 from langchain_qwen_memory.errors import MemoryOptionError
-from langchain_qwen_memory.graph import open_archive
 from langchain_qwen_memory.memory.base import Memory, adrive, drive
-from langchain_qwen_memory.memory.window import WindowMemory
 from langchain_qwen_memory.needs import Means
-from langchain_qwen_memory.nodes import archive_failed, to_archive
+from langchain_qwen_memory.remembering import archive_failed, to_archive
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.wiring import Thread, Wiring, as_memories, owner_of
+from langchain_qwen_memory.wiring import Thread, Wiring, as_memories, open_archive, owner_of, with_window
 
 _UNANSWERED = 256
 """Selections kept whose model call failed, so that a retry neither searches nor folds again."""
@@ -91,12 +89,9 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
                 "archive_folded=True moves turns from the state into an archive, and archive=None was given. "
                 'Write archive="chat.db", or leave archive_folded out.'
             )
-        memories = as_memories(memory)
-        if not any(each.moves_edge for each in memories):
-            memories = (WindowMemory(), *memories)
         parts: dict[str, Any] = {
             "model": RunnablePassthrough(),
-            "memories": memories,
+            "memories": with_window(as_memories(memory)),
             "archive": open_archive(archive),
             "max_input_tokens": max_input_tokens,
         }

@@ -79,14 +79,14 @@ def model_facts(runnable: Runnable[Any, Any], *, max_input_tokens: int | None = 
     model = chat_model_in(runnable)
     name = str(getattr(model, "model_name", None) or getattr(model, "model", None) or "")
     knows_thinking = "preserve_thinking" in type(model).model_fields if model is not None else False
-    preserve = getattr(model, "preserve_thinking", None)
+    preserve, by_default = getattr(model, "preserve_thinking", None), model_info(name).preserve_thinking == "on"
     return ModelFacts(
         name=name,
         max_input=max_input_tokens or _max_input(model, name),
         count=partial(_count, name),
         region=str(getattr(model, "region", None) or "beijing"),
         returns_thinking=knows_thinking,
-        keeps_thinking=knows_thinking and (model_info(name).preserve_thinking == "on" if preserve is None else preserve),
+        keeps_thinking=knows_thinking and bool(by_default if preserve is None else preserve),
     )
 
 

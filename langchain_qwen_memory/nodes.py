@@ -8,7 +8,6 @@ START -> recall -> model <-> tools
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,26 +15,75 @@ from typing import Any
 from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
-from langgraph.config import get_stream_writer
 from langgraph.runtime import get_runtime
-from langgraph.types import Overwrite
 
-from langchain_qwen_memory.archive.base import Archive, Turn, searchable_text
+from langchain_qwen_memory.archive.base import Archive, Turn
 from langchain_qwen_memory.background import aprepare, prepare
-from langchain_qwen_memory.errors import MemoryOptionError
-from langchain_qwen_memory.memory.base import Conversation, Memory, Selection, adrive, drive, select_all
-from langchain_qwen_memory.memory.recall import quotation
-from langchain_qwen_memory.memory.render import Quote, View, render
-from langchain_qwen_memory.memory.turns import LiveTurn
+from langchain_qwen_memory.choosing import selected, shrunk, view_of, viewed
+from langchain_qwen_memory.errors import MemoryOptionError, ViewTooLargeError
+from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Selection, adrive, drive, select_all
+from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.needs import Means
-from langchain_qwen_memory.report import make_report, now
-from langchain_qwen_memory.state import RECORD_VERSION, Record
+from langchain_qwen_memory.remembering import ahead, archive_failed, remembered, to_archive
+from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.wiring import Owner, Thread, Wiring, as_memories, owner_of
 
-logger = logging.getLogger("langchain_qwen_memory")
 
-_OVERFLOW_SHRINK = 0.6
-"""After the provider found a view too long: how much of the limit the second try may use."""
+@dataclass
+class _Call:
+    """One call of the model: what is chosen for it, and the view that is sent."""
+
+    wiring: Wiring
+    thread: Thread
+    means: Means
+    chosen: dict[str, Any]
+    """Empty at the first call of a turn; also in a run resumed after a crash, since a selection is never stored."""
+    record: Record | None = None
+    """What is to be written with the answer."""
+    view: View | None = None
+    shrink: float = 1.0
+
+    def flow(self) -> Flow:
+        """The memories at work before the model is called."""
+        return select_all(self.wiring.memories, self._conversation())
+
+    def choose(self, selection: Selection) -> None:
+        """Take a selection."""
+        update = selected(self.thread, selection, before=self.chosen or None)
+        self.chosen = update["selection"]
+        if "record" in update:
+            self.record = update["record"]
+            self.thread = replace(self.thread, record=update["record"])
+
+    def tighten(self) -> None:
+        """Allow less, after the provider found the view too long in spite of the count."""
+        assert self.view is not None
+        self.shrink = shrunk(self.wiring, self.view)
+
+    def viewing(self) -> list[BaseMessage]:
+        """The messages to send."""
+        conversation = self._conversation()
+        turns = conversation.kept(self.chosen["start"])
+        self.view = view_of(self.wiring, self.thread, turns, self.chosen, room=conversation.limits.input)
+        return self.view.messages
+
+    def tighter(self, overflow: ContextOverflowError) -> list[BaseMessage]:
+        """`viewing`, after an overflow; where no view is smaller, the provider's own error is the clearer one."""
+        try:
+            return self.viewing()
+        except ViewTooLargeError:
+            raise overflow from None
+
+    def answered(self, answer: Any) -> dict[str, Any]:
+        """The update that the answer makes."""
+        assert self.view is not None
+        message = answer if isinstance(answer, BaseMessage) else AIMessage(str(answer))
+        selection = viewed(self.wiring, self.thread, self.chosen, self.view)
+        update: dict[str, Any] = {"messages": [message], "selection": selection}
+        return {**update, "record": self.record} if self.record else update
+
+    def _conversation(self) -> Conversation:
+        return self.wiring.conversation(self.thread, "before", shrink=self.shrink)
 
 
 @dataclass(frozen=True)
@@ -61,33 +109,30 @@ class _Nodes:
     # -- model
 
     def call(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
-        thread = self._read(state, config)
-        # The first call of a turn; also a run resumed after a crash, since a selection is never stored.
-        chosen = state.get("selection") or with_record(self.recall(state, config))
-        view = self._view(thread, chosen)
+        call = self._call(state, config)
+        if not call.chosen:
+            call.choose(drive(call.flow(), call.means.meet))
         try:
-            answer = self.wiring.model.invoke(view.messages, config)
-        except ContextOverflowError:
-            conversation = self.wiring.conversation(thread, "before", shrink=shrunk(self.wiring, view))
-            flow = select_all(self.wiring.memories, conversation)
-            chosen = _overflowed(thread, drive(flow, self._means(thread, config).meet))
-            view = self._view(thread, chosen, shrink=shrunk(self.wiring, view))
-            answer = self.wiring.model.invoke(view.messages, config)
-        return _answered(self.wiring, thread, chosen, view, answer)
+            return call.answered(self.wiring.model.invoke(call.viewing(), config))
+        except ContextOverflowError as overflow:
+            call.tighten()
+            call.choose(drive(call.flow(), call.means.meet))
+            return call.answered(self.wiring.model.invoke(call.tighter(overflow), config))
 
     async def acall(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
-        thread = self._read(state, config)
-        chosen = state.get("selection") or with_record(await self.arecall(state, config))
-        view = self._view(thread, chosen)
+        call = self._call(state, config)
+        if not call.chosen:
+            call.choose(await adrive(call.flow(), call.means.ameet))
         try:
-            answer = await self.wiring.model.ainvoke(view.messages, config)
-        except ContextOverflowError:
-            conversation = self.wiring.conversation(thread, "before", shrink=shrunk(self.wiring, view))
-            flow = select_all(self.wiring.memories, conversation)
-            chosen = _overflowed(thread, await adrive(flow, self._means(thread, config).ameet))
-            view = self._view(thread, chosen, shrink=shrunk(self.wiring, view))
-            answer = await self.wiring.model.ainvoke(view.messages, config)
-        return _answered(self.wiring, thread, chosen, view, answer)
+            return call.answered(await self.wiring.model.ainvoke(call.viewing(), config))
+        except ContextOverflowError as overflow:
+            call.tighten()
+            call.choose(await adrive(call.flow(), call.means.ameet))
+            return call.answered(await self.wiring.model.ainvoke(call.tighter(overflow), config))
+
+    def _call(self, state: Mapping[str, Any], config: RunnableConfig) -> _Call:
+        thread = self._read(state, config)
+        return _Call(self.wiring, thread, self._means(thread, config), dict(state.get("selection") or {}))
 
     # -- remember
 
@@ -107,7 +152,7 @@ class _Nodes:
         means = self._means(thread, config, error=error, fresh=fresh)
         selection = drive(flow, means.meet)
         update = remembered(self.wiring, state, thread, selection, error)
-        prepare(self.wiring.memories, _ahead(conversation, update["record"]), selection, means)
+        prepare(self.wiring.memories, ahead(conversation, update["record"]), selection, means)
         return update
 
     async def aremember(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
@@ -126,7 +171,7 @@ class _Nodes:
         means = self._means(thread, config, error=error, fresh=fresh)
         selection = await adrive(flow, means.ameet)
         update = remembered(self.wiring, state, thread, selection, error)
-        aprepare(self.wiring.memories, _ahead(conversation, update["record"]), selection, means)
+        aprepare(self.wiring.memories, ahead(conversation, update["record"]), selection, means)
         return update
 
     # -- shared
@@ -145,191 +190,9 @@ class _Nodes:
             config=config,
         )
 
-    def _view(self, thread: Thread, chosen: Mapping[str, Any], *, shrink: float = 1.0) -> View:
-        conversation = self.wiring.conversation(thread, "before", shrink=shrink)
-        return view_of(self.wiring, thread, conversation.kept(chosen["start"]), chosen, room=conversation.limits.input)
-
-
-def view_of(wiring: Wiring, thread: Thread, turns: Sequence[LiveTurn], chosen: Mapping[str, Any], *, room: int) -> View:
-    """Render the view of a selection: `turns` word for word, in `room` tokens, tool schemas among them."""
-    return render(
-        system=thread.system,
-        summary=chosen["summary"],
-        turns=turns,
-        quotes=[Quote(key=q["key"], text=q["text"], at=q["at"]) for q in chosen["quotes"]],
-        room=max(0, room - wiring.tool_tokens - wiring.facts.thought_tokens(turns)),
-        count=wiring.facts.count,
-        keep_thinking=wiring.facts.keeps_thinking,
-    )
-
 
 def _owner(config: RunnableConfig) -> Owner:
     return owner_of(config, get_runtime().context)
-
-
-def selected(thread: Thread, selection: Selection) -> dict[str, Any]:
-    """The selection as plain JSON; a list of messages in the state would reach the user's stream."""
-    chosen = {
-        "start": selection.start,
-        "summary": selection.summary,
-        "quotes": [
-            {
-                "key": hit.turn.key,
-                "position": hit.turn.position,
-                "at": hit.turn.at,
-                "score": round(hit.score, 4),
-                "text": quotation(hit.turn),
-            }
-            for hit in selection.recalled
-        ],
-        "errors": list(selection.errors),
-        "numbers": dict(selection.numbers),
-    }
-    update: dict[str, Any] = {"selection": chosen}
-    slots = {name: dict(slot) for name, slot in selection.slots.items()}
-    if slots != thread.record.get("slots", {}):
-        update["record"] = {**_begun(thread), "slots": slots}
-    return update
-
-
-def _overflowed(thread: Thread, selection: Selection) -> dict[str, Any]:
-    chosen = with_record(selected(thread, selection))
-    chosen["errors"].append("model: ContextOverflowError")
-    return chosen
-
-
-def with_record(update: Mapping[str, Any]) -> dict[str, Any]:
-    """The selection of an update, carrying the record that is to be written with the answer."""
-    return {**update["selection"], "record": update.get("record")}
-
-
-def shrunk(wiring: Wiring, view: View) -> float:
-    """Share of the limit that the second try may use: less than the view had that was found too long."""
-    return _OVERFLOW_SHRINK * min(1.0, (view.tokens + wiring.tool_tokens) / wiring.facts.max_input)
-
-
-def _answered(wiring: Wiring, thread: Thread, chosen: dict[str, Any], view: View, answer: Any) -> dict[str, Any]:
-    message = answer if isinstance(answer, BaseMessage) else AIMessage(str(answer))
-    record = chosen.get("record")
-    update: dict[str, Any] = {"messages": [message], "selection": viewed(wiring, thread, chosen, view)}
-    return {**update, "record": record} if record else update
-
-
-def viewed(wiring: Wiring, thread: Thread, chosen: Mapping[str, Any], view: View) -> dict[str, Any]:
-    """The selection with the numbers of the view that was sent: what the report is made of."""
-    numbers = {
-        "kept": view.kept,
-        "tokens": view.tokens + wiring.tool_tokens + wiring.facts.thought_tokens(thread.turns[-view.kept :]),
-        "system": sum(map(wiring.facts.count, thread.system)) + wiring.tool_tokens,
-        "summary": _summary_tokens(wiring, thread, chosen["summary"]),
-        "recalled": [quote.key for quote in view.quotes],
-        "recalled_tokens": _quoted_tokens(wiring, thread, view),
-        "clipped": view.clipped,
-        "limit": wiring.facts.max_input,
-    }
-    return {**{name: value for name, value in chosen.items() if name != "record"}, "view": numbers}
-
-
-def _summary_tokens(wiring: Wiring, thread: Thread, summary: str) -> int:
-    from langchain_qwen_memory.memory.render import system_message
-
-    if not summary:
-        return 0
-    whole = system_message(thread.system, summary)
-    assert whole is not None
-    return wiring.facts.count(whole) - sum(map(wiring.facts.count, thread.system))
-
-
-def _quoted_tokens(wiring: Wiring, thread: Thread, view: View) -> int:
-    question = thread.turns[-1].question if thread.turns else None
-    if not view.quotes or question is None:
-        return 0
-    from langchain_qwen_memory.memory.render import beside
-
-    return wiring.facts.count(beside(question, view.quotes)) - wiring.facts.count(question)
-
-
-def _begun(thread: Thread) -> Record:
-    """The record as it stands, or a new one."""
-    if thread.record:
-        return thread.record
-    return {
-        "v": RECORD_VERSION,
-        "root": thread.owner.root,
-        "parent": thread.owner.root,
-        "position": 0,
-        "archived": 0,
-    }
-
-
-def to_archive(thread: Thread) -> list[Turn]:
-    """What is not archived yet, as the archive takes it in."""
-    at = now()
-    return [
-        Turn(
-            key=turn.key,
-            parent=turn.parent,
-            messages=turn.messages,
-            text=searchable_text(turn.messages),
-            at=at,
-            tokens=turn.tokens,
-        )
-        for turn in thread.unarchived
-    ]
-
-
-def archive_failed(failure: Exception) -> str:
-    """Log it, and name it for the report."""
-    logger.warning("the archive could not take the turn in; it stays in the state and is tried again: %s", failure)
-    return f"archive: {type(failure).__name__}"
-
-
-def remembered(
-    wiring: Wiring,
-    state: Mapping[str, Any],
-    thread: Thread,
-    selection: Selection,
-    error: str | None,
-    *,
-    whole: bool = False,
-) -> dict[str, Any]:
-    """Write the record and the report; let turns leave that are out of the window and in the archive.
-
-    With `whole` no message leaves the state: turns that would are left out of what is read from now on.
-    """
-    safe = wiring.archive is not None and error is None
-    unneeded = whole and wiring.archive is None
-    leaving, staying = _parted(thread.turns, selection.start if safe or unneeded else 0)
-    record: Record = {**_begun(thread)}
-    record["slots"] = {name: dict(slot) for name, slot in selection.slots.items()}
-    if safe:
-        record["head"] = thread.turns[-1].key
-        record["archived"] = thread.turns[-1].position + 1
-    if leaving:
-        record["parent"] = leaving[-1].key
-        record["position"] = leaving[-1].position + 1
-        record["archived_tokens"] = record.get("archived_tokens", 0) + sum(turn.tokens for turn in leaving)
-    chosen = state.get("selection") or {}
-    report, record["stable"] = make_report(wiring, thread, chosen, selection, error)
-    record["report"] = report
-    get_stream_writer()({"memory_report": report})
-    update: dict[str, Any] = {"record": record}
-    if leaving and not whole:
-        rest = [message for turn in staying for message in turn.messages]
-        update["messages"] = Overwrite([*thread.stored_system, *rest])
-    return update
-
-
-def _ahead(conversation: Conversation, record: Record) -> Conversation:
-    """The conversation as the next turn will find it."""
-    turns = conversation.kept(record["position"])
-    return replace(conversation, turns=turns, record=record["slots"])
-
-
-def _parted(turns: tuple[LiveTurn, ...], start: int) -> tuple[tuple[LiveTurn, ...], tuple[LiveTurn, ...]]:
-    """Turns before position `start`, and the others; the newest one always stays."""
-    leaving = tuple(turn for turn in turns[:-1] if turn.position < start)
-    return leaving, turns[len(leaving) :]
 
 
 class MemoryNode(RunnableLambda[Any, Any]):

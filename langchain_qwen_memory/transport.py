@@ -149,8 +149,12 @@ class AsyncEventStream(openai.AsyncStream[dict[str, Any]]):
             await self.response.aclose()
 
 
-def whole_answer(response: Any) -> dict[str, Any]:
+def whole_answer(response: Any, *, holds: str = "choices") -> dict[str, Any]:
     """Returns the JSON of a whole answer if it is one.
+
+    Args:
+        response: The HTTP response, read.
+        holds: The key that an answer of the endpoint has and an error has not.
 
     Raises:
         QwenResponseError: If it is not: HTML of a proxy, an empty body, no choices.
@@ -167,11 +171,11 @@ def whole_answer(response: Any) -> dict[str, Any]:
             request=response.request,
             body=None,
         )
-    if _is_error(body):
+    if _is_error(body, holds):
         raise ReportedError(body, response)
-    if not body.get("choices"):
+    if not body.get(holds):
         raise QwenResponseError(
-            message=f"{url} answered without choices: {text[:200]!r}.", request=response.request, body=body
+            message=f"{url} answered without {holds}: {text[:200]!r}.", request=response.request, body=body
         )
     return body
 
@@ -199,5 +203,5 @@ def _event(data: str, response: Any) -> dict[str, Any]:
     return event  # type: ignore[no-any-return]
 
 
-def _is_error(body: dict[str, Any]) -> bool:
-    return bool(body.get("error")) or ("choices" not in body and "message" in body and "code" in body)
+def _is_error(body: dict[str, Any], holds: str = "choices") -> bool:
+    return bool(body.get("error")) or (holds not in body and "message" in body and "code" in body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from typing import Any, cast
 
 from langchain_core.messages import BaseMessage, SystemMessage
@@ -14,6 +15,7 @@ from langchain_qwen_memory.archive.base import Archive, root_key
 from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
 from langchain_qwen_memory.memory.base import Conversation, Limits, Memory, Phase, names_of
 from langchain_qwen_memory.memory.turns import LiveTurn, live_turns, part_system
+from langchain_qwen_memory.memory.window import WindowMemory
 from langchain_qwen_memory.model_facts import ModelFacts, model_facts
 from langchain_qwen_memory.state import RECORD_VERSION, Record
 
@@ -201,3 +203,27 @@ def as_memories(memory: Memory | Sequence[Memory] | None) -> tuple[Memory, ...]:
     if memory is None:
         return ()
     return (memory,) if isinstance(memory, Memory) else tuple(memory)
+
+
+def with_window(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
+    """Where no memory lets turns leave, a window does: a thread has no end, a prompt has."""
+    return memories if any(memory.moves_edge for memory in memories) else (WindowMemory(), *memories)
+
+
+def open_archive(archive: Archive | str | PathLike[str] | None) -> Archive | None:
+    """Open an archive by its path, or give back the one that is open.
+
+    Raises:
+        MemoryOptionError: A URL of a database that is not supported.
+    """
+    if archive is None or isinstance(archive, Archive):
+        return archive
+    path = str(archive)
+    if "://" in path:
+        raise MemoryOptionError(
+            f'archive={path.rpartition("@")[2]!r}: this version opens SQLite files, as in archive="chat.db", '
+            "and takes Archive objects of your own."
+        )
+    from langchain_qwen_memory.archive.sqlite import SqliteArchive
+
+    return SqliteArchive(path)

@@ -160,8 +160,8 @@ class Conversation:
         return self.turns[0].position if self.turns else 0
 
     def kept(self, start: int) -> tuple[LiveTurn, ...]:
-        """The live turns from position `start` on."""
-        return self.turns[max(0, start - self.first) :]
+        """The live turns from position `start` on; at least the newest, if others were taken out of the state."""
+        return self.turns[max(0, min(start - self.first, len(self.turns) - 1)) :]
 
     def slot(self, name: str) -> Mapping[str, Any]:
         """What the memory `name` kept last time; empty at first."""

@@ -1,0 +1,119 @@
+"""What memories chose for a turn, as plain JSON in the state, and the view that is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_qwen_memory.memory.base import Selection
+from langchain_qwen_memory.memory.recall import quotation
+from langchain_qwen_memory.memory.render import Quote, View, beside, render, system_message
+from langchain_qwen_memory.memory.turns import LiveTurn
+from langchain_qwen_memory.state import RECORD_VERSION, Record
+from langchain_qwen_memory.wiring import Thread, Wiring
+
+OVERFLOW = "model: ContextOverflowError"
+"""What a report says of a view that the provider found too long in spite of the count."""
+
+_OVERFLOW_SHRINK = 0.6
+"""After that: how much of the limit the second try may use."""
+
+
+def selected(thread: Thread, selection: Selection, *, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The selection as an update of the state; a list of messages in it would reach the user's stream.
+
+    Args:
+        thread: What it was chosen for.
+        selection: What memories chose.
+        before: The selection whose view was too long, if this is the second of the turn.
+    """
+    chosen = {
+        "start": selection.start,
+        "summary": selection.summary,
+        "quotes": [
+            {
+                "key": hit.turn.key,
+                "position": hit.turn.position,
+                "at": hit.turn.at,
+                "score": round(hit.score, 4),
+                "text": quotation(hit.turn),
+            }
+            for hit in selection.recalled
+        ],
+        "errors": list(selection.errors),
+        "numbers": dict(selection.numbers),
+    }
+    if before is not None:
+        chosen["errors"] = [*before["errors"], OVERFLOW, *selection.errors]
+        chosen["numbers"] = added(before["numbers"], selection.numbers)
+    update: dict[str, Any] = {"selection": chosen}
+    slots = {name: dict(slot) for name, slot in selection.slots.items()}
+    if slots != thread.record.get("slots", {}):
+        update["record"] = {**begun(thread), "slots": slots}
+    return update
+
+
+def added(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    """Numbers of a report, added up."""
+    return {name: before.get(name, 0) + now.get(name, 0) for name in {**before, **now}}
+
+
+def begun(thread: Thread) -> Record:
+    """The record as it stands, or a new one."""
+    if thread.record:
+        return thread.record
+    return {
+        "v": RECORD_VERSION,
+        "root": thread.owner.root,
+        "parent": thread.owner.root,
+        "position": 0,
+        "archived": 0,
+    }
+
+
+def view_of(wiring: Wiring, thread: Thread, turns: Sequence[LiveTurn], chosen: Mapping[str, Any], *, room: int) -> View:
+    """Render the view of a selection: `turns` word for word, in `room` tokens, tool schemas among them."""
+    return render(
+        system=thread.system,
+        summary=chosen["summary"],
+        turns=turns,
+        quotes=[Quote(key=q["key"], text=q["text"], at=q["at"]) for q in chosen["quotes"]],
+        room=max(0, room - wiring.tool_tokens - wiring.facts.thought_tokens(turns)),
+        count=wiring.facts.count,
+        keep_thinking=wiring.facts.keeps_thinking,
+    )
+
+
+def shrunk(wiring: Wiring, view: View) -> float:
+    """Share of the limit that the second try may use: less than the view had that was found too long."""
+    return _OVERFLOW_SHRINK * min(1.0, (view.tokens + wiring.tool_tokens) / wiring.facts.max_input)
+
+
+def viewed(wiring: Wiring, thread: Thread, chosen: Mapping[str, Any], view: View) -> dict[str, Any]:
+    """The selection with the numbers of the view that was sent: what the report is made of."""
+    numbers = {
+        "kept": view.kept,
+        "tokens": view.tokens + wiring.tool_tokens + wiring.facts.thought_tokens(thread.turns[-view.kept :]),
+        "system": sum(map(wiring.facts.count, thread.system)) + wiring.tool_tokens,
+        "summary": _summary_tokens(wiring, thread, chosen["summary"]),
+        "recalled": [quote.key for quote in view.quotes],
+        "recalled_tokens": _quoted_tokens(wiring, thread, view),
+        "clipped": view.clipped,
+        "limit": wiring.facts.max_input,
+    }
+    return {**{name: value for name, value in chosen.items() if name != "record"}, "view": numbers}
+
+
+def _summary_tokens(wiring: Wiring, thread: Thread, summary: str) -> int:
+    if not summary:
+        return 0
+    whole = system_message(thread.system, summary)
+    assert whole is not None
+    return wiring.facts.count(whole) - sum(map(wiring.facts.count, thread.system))
+
+
+def _quoted_tokens(wiring: Wiring, thread: Thread, view: View) -> int:
+    question = thread.turns[-1].question if thread.turns else None
+    if not view.quotes or question is None:
+        return 0
+    return wiring.facts.count(beside(question, view.quotes)) - wiring.facts.count(question)

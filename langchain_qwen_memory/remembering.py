@@ -1,0 +1,91 @@
+"""What becomes of a finished turn: archived, written down in record and report, and perhaps out of the live state."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from langgraph.config import get_stream_writer
+from langgraph.types import Overwrite
+
+from langchain_qwen_memory.archive.base import Turn, searchable_text
+from langchain_qwen_memory.choosing import begun
+from langchain_qwen_memory.memory.base import Conversation, Selection
+from langchain_qwen_memory.memory.turns import LiveTurn
+from langchain_qwen_memory.report import make_report, now
+from langchain_qwen_memory.state import Record
+from langchain_qwen_memory.wiring import Thread, Wiring
+
+logger = logging.getLogger("langchain_qwen_memory")
+
+
+def to_archive(thread: Thread) -> list[Turn]:
+    """What is not archived yet, as the archive takes it in."""
+    at = now()
+    return [
+        Turn(
+            key=turn.key,
+            parent=turn.parent,
+            messages=turn.messages,
+            text=searchable_text(turn.messages),
+            at=at,
+            tokens=turn.tokens,
+        )
+        for turn in thread.unarchived
+    ]
+
+
+def archive_failed(failure: Exception) -> str:
+    """Log it, and name it for the report."""
+    logger.warning("the archive could not take the turn in; it stays in the state and is tried again: %s", failure)
+    return f"archive: {type(failure).__name__}"
+
+
+def remembered(
+    wiring: Wiring,
+    state: Mapping[str, Any],
+    thread: Thread,
+    selection: Selection,
+    error: str | None,
+    *,
+    whole: bool = False,
+) -> dict[str, Any]:
+    """Write the record and the report; let turns leave that are out of the window and in the archive.
+
+    With `whole` no message leaves the state: turns that would are left out of what is read from now on.
+    """
+    safe = wiring.archive is not None and error is None
+    unneeded = whole and wiring.archive is None
+    leaving, staying = _parted(thread.turns, selection.start if safe or unneeded else 0)
+    record: Record = {**begun(thread)}
+    record["slots"] = {name: dict(slot) for name, slot in selection.slots.items()}
+    if safe:
+        record["head"] = thread.turns[-1].key
+        record["archived"] = thread.turns[-1].position + 1
+    if leaving:
+        record["parent"] = leaving[-1].key
+        record["position"] = leaving[-1].position + 1
+        record["archived_tokens"] = record.get("archived_tokens", 0) + sum(turn.tokens for turn in leaving)
+    chosen = state.get("selection") or {}
+    report, record["stable"] = make_report(wiring, thread, chosen, selection, error)
+    record["report"] = report
+    get_stream_writer()({"memory_report": report})
+    update: dict[str, Any] = {"record": record}
+    if leaving and not whole:
+        rest = [message for turn in staying for message in turn.messages]
+        update["messages"] = Overwrite([*thread.stored_system, *rest])
+    return update
+
+
+def ahead(conversation: Conversation, record: Record) -> Conversation:
+    """The conversation as the next turn will find it."""
+    turns = conversation.kept(record["position"])
+    return replace(conversation, turns=turns, record=record["slots"])
+
+
+def _parted(turns: tuple[LiveTurn, ...], start: int) -> tuple[tuple[LiveTurn, ...], tuple[LiveTurn, ...]]:
+    """Turns before position `start`, and the others; the newest one always stays."""
+    leaving = tuple(turn for turn in turns[:-1] if turn.position < start)
+    return leaving, turns[len(leaving) :]
