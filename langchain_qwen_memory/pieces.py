@@ -4,13 +4,17 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
+from typing import TypeVar
 
 from langchain_qwen_memory.vocabulary import Vocabulary, count
 
 __all__ = ["Piece", "cut", "fits", "joined", "joined_sparse", "pieces_of", "sendable"]
 
+T = TypeVar("T")
+
 SPARE = 8
-"""Tokens left free in each piece: the service counts its own marks, and words that the cut has parted."""
+"""Tokens left free in each text: the service counts its own marks too, one at most on recorded requests."""
 
 _WIDEST = 6
 """Characters of a piece for each token it may have; ordinary text has fewer, so no more is ever looked at."""
@@ -34,8 +38,9 @@ class Piece:
 
 
 def fits(text: str, most: int, vocabulary: Vocabulary) -> bool:
-    """Whether a text has at most so many tokens; those of a short one are not even counted."""
-    return len(text.encode("utf-8", "surrogatepass")) <= most or count(text, vocabulary) <= most
+    """Whether a text has at most so many tokens and a few to spare; those of a short one are not even counted."""
+    room = most - SPARE
+    return len(text.encode("utf-8", "surrogatepass")) <= room or count(text, vocabulary) <= room
 
 
 def cut(text: str, most: int, vocabulary: Vocabulary) -> str:
@@ -83,7 +88,7 @@ def joined_sparse(pieces: Sequence[Piece], maps: Sequence[dict[int, float]]) -> 
     return whole
 
 
-def _by_owner[T](pieces: Sequence[Piece], things: Sequence[T]) -> list[list[tuple[Piece, T]]]:
+def _by_owner(pieces: Sequence[Piece], things: Sequence[T]) -> list[list[tuple[Piece, T]]]:
     grouped: dict[int, list[tuple[Piece, T]]] = {}
     for piece, thing in zip(pieces, things, strict=True):
         grouped.setdefault(piece.owner, []).append((piece, thing))
@@ -92,7 +97,7 @@ def _by_owner[T](pieces: Sequence[Piece], things: Sequence[T]) -> list[list[tupl
 
 def _mean(weights: Sequence[int], vectors: Sequence[list[float]]) -> list[float]:
     total = sum(weights)
-    mean = [math.sumprod(weights, column) / total for column in zip(*vectors, strict=True)]
+    mean = [sum(map(mul, weights, column)) / total for column in zip(*vectors, strict=True)]
     length = sum(weight * math.hypot(*vector) for weight, vector in zip(weights, vectors, strict=True)) / total
     found = math.hypot(*mean)
     return [value * length / found for value in mean] if found else mean

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langchain_qwen_memory.testing import chat, models
+from langchain_qwen_memory.testing import chat, embeddings, models, rerank
 from langchain_qwen_memory.testing.refusals import Refusal, invalid
 
 if TYPE_CHECKING:
@@ -24,11 +24,19 @@ class Route:
     """Answers a request."""
     strict: bool
     """Whether DashScope's rules hold there: a key is needed, the model must be known."""
+    native: bool = False
+    """Whether it speaks DashScope's own protocol, and so words its refusals."""
 
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/compatible-mode/v1/chat/completions"): Route(chat.complete, strict=True),
     ("GET", "/compatible-mode/v1/models"): Route(models.listed, strict=True),
+    ("POST", "/compatible-mode/v1/embeddings"): Route(embeddings.compatible, strict=True),
+    ("POST", "/api/v1/services/embeddings/text-embedding/text-embedding"): Route(
+        embeddings.native, strict=True, native=True
+    ),
+    ("POST", "/api/v1/services/rerank/text-rerank/text-rerank"): Route(rerank.native, strict=True, native=True),
+    ("POST", "/v1/embeddings"): Route(embeddings.compatible, strict=False),
     ("POST", "/v1/chat/completions"): Route(chat.complete, strict=False),
     ("GET", "/v1/models"): Route(models.listed, strict=False),
 }

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from langchain_qwen_memory.testing.faults import Fault
 from langchain_qwen_memory.testing.meter import Meter
+from langchain_qwen_memory.testing.native import native
 from langchain_qwen_memory.testing.prefixes import PrefixCache
 from langchain_qwen_memory.testing.refusals import Refusal, key_missing, key_wrong
 from langchain_qwen_memory.testing.replay import Recording, Split
@@ -158,7 +159,7 @@ class LocalDashScope:
         self._replies.add(replies, when)
 
     def misbehave(self, fault: Fault, *, times: int = 1, when: When | None = None) -> None:
-        """Lets the next chat requests go wrong.
+        """Lets the next requests for an answer, vectors or a ranking go wrong.
 
         Args:
             fault: How.
@@ -206,9 +207,12 @@ class LocalDashScope:
     def _routed(self, exchange: Exchange) -> Response:
         route = find(exchange.call)
         exchange.strict = route.strict
-        if route.strict:
-            exchange.key = self._authorize(exchange.call)
-        return route.endpoint(self, exchange)
+        try:
+            if route.strict:
+                exchange.key = self._authorize(exchange.call)
+            return route.endpoint(self, exchange)
+        except Refusal as refusal:
+            raise (native(refusal) if route.native else refusal) from None
 
     def _replayed(self, exchange: Exchange) -> Response | None:
         if exchange.call.method != "POST":
