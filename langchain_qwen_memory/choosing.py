@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langchain_qwen_memory.archive.base import Hit
 from langchain_qwen_memory.memory.base import Selection
 from langchain_qwen_memory.memory.recall import quotation
 from langchain_qwen_memory.memory.render import Quote, View, beside, render, system_message
@@ -30,16 +31,7 @@ def selected(thread: Thread, selection: Selection, *, before: Mapping[str, Any] 
     chosen = {
         "start": selection.start,
         "summary": selection.summary,
-        "quotes": [
-            {
-                "key": hit.turn.key,
-                "position": hit.turn.position,
-                "at": hit.turn.at,
-                "score": round(hit.score, 4),
-                "text": quotation(hit.turn),
-            }
-            for hit in selection.recalled
-        ],
+        "quotes": [_quote(thread, hit) for hit in selection.recalled],
         "errors": list(selection.errors),
         "numbers": dict(selection.numbers),
     }
@@ -51,6 +43,13 @@ def selected(thread: Thread, selection: Selection, *, before: Mapping[str, Any] 
     if slots != thread.record.get("slots", {}):
         update["record"] = {**begun(thread), "slots": slots}
     return update
+
+
+def _quote(thread: Thread, hit: Hit) -> dict[str, Any]:
+    turn = hit.turn
+    quote = {"key": turn.key, "position": turn.position, "score": round(hit.score, 2), "at": turn.at}
+    elsewhere = {} if turn.thread == thread.owner.thread else {"thread": turn.thread}
+    return {**quote, **elsewhere, "text": quotation(turn)}
 
 
 def added(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:

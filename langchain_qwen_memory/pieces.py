@@ -22,7 +22,8 @@ _WIDEST = 6
 _STEP = 16
 """Characters; a cut is not sought more finely."""
 
-_ENDS = re.compile(r"[\n。！？；…]+|[.!?;](?=\s)|\s+")
+_ENDS = (re.compile(r"[\n。！？；…]+\s*|[.!?;]\s+"), re.compile(r"\s+"))
+"""Where a text is cut, best first: after a sentence, or else after a word."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,5 +112,7 @@ def _length(text: str, most: int, vocabulary: Vocabulary) -> int:
     while high - low > _STEP:
         middle = (low + high) // 2
         low, high = (middle, high) if count(text[:middle], vocabulary) <= most else (low, middle)
-    ends = [match.end() for match in _ENDS.finditer(text, low * 7 // 8, low)]
-    return ends[-1] if ends else low
+    for kind in _ENDS:
+        if ends := [match.end() for match in kind.finditer(text, low * 7 // 8, low)]:
+            return ends[-1]
+    return low

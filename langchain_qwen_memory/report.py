@@ -41,7 +41,11 @@ def make_report(
         "at": round(now(), 3),
         "kept": view.get("kept", 0),
         "folded": int(numbers.get("folded", 0)),
-        "recalled": [_trace(quote) for quote in chosen.get("quotes", ()) if quote["key"] in view.get("recalled", ())],
+        "recalled": [
+            {name: quote[name] for name in ("position", "score", "thread") if name in quote}
+            for quote in chosen.get("quotes", ())
+            if quote["key"] in view.get("recalled", ())
+        ],
         "view_tokens": view.get("tokens", 0),
         "limit": view.get("limit", wiring.facts.max_input),
         "system_tokens": view.get("system", 0),
@@ -61,10 +65,6 @@ def make_report(
         report["prefix_kept"] = prefix
     _add_savings(wiring, report, answer=wiring.facts.count(newest.messages[-1]))
     return report, stable
-
-
-def _trace(quote: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: quote[name] for name in ("key", "position", "score")}
 
 
 def _add_usage(report: Report, messages: tuple[Any, ...]) -> None:

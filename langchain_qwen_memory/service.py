@@ -128,11 +128,17 @@ class QwenService(BaseModel):
 
 async def gathered(jobs: Sequence[Callable[[], Awaitable[T]]], *, most: int) -> list[T]:
     """Returns what the jobs return, in their order, with at most so many under way; one that fails ends the others."""
-    gate = asyncio.Semaphore(most)
+    gate, failed = asyncio.Semaphore(most), asyncio.Event()
 
     async def one(job: Callable[[], Awaitable[T]]) -> T:
         async with gate:
-            return await job()
+            if failed.is_set():  # it was let in before it could be cancelled
+                raise asyncio.CancelledError
+            try:
+                return await job()
+            except BaseException:
+                failed.set()
+                raise
 
     tasks = [asyncio.ensure_future(one(job)) for job in jobs]
     try:

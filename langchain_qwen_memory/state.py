@@ -27,7 +27,7 @@ class Report(TypedDict, total=False):
     folded: int
     """Turns folded into the summary in this turn."""
     recalled: list[dict[str, Any]]
-    """Recalled turns that stood in the view: `{"key", "position", "score"}`."""
+    """Recalled turns that stood in the view: `{"position", "score"}`, and `"thread"` where it is another one."""
     view_tokens: int
     """Tokens of the last view, tool schemas included, as counted here."""
     limit: int

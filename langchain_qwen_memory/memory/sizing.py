@@ -23,6 +23,10 @@ _KEEP_FOR_COST: Size = ("turns", 8)
 """What a cost trigger keeps unless told: the fewest turns with which answers stay connected."""
 
 
+_LEDGER_FOR_COST = 100
+"""Tokens of a ledger with a cost trigger, which is small: an eighth of the 800 tokens that a call is to cost."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
     """What the user set."""
@@ -91,7 +95,8 @@ class Sizes:
     def written(self, limits: Limits) -> tuple[int, int]:
         """Tokens of a summary, and of the ledger beside it, at most."""
         most = int(self.bound(limits))
-        return max(1, min(self.summary, most // _SUMMARY_SHARE)), min(self.ledger, most // _LEDGER_SHARE)
+        ledger = min(self.ledger, _LEDGER_FOR_COST) if self.trigger[0] == "cost" else self.ledger
+        return max(1, min(self.summary, most // _SUMMARY_SHARE)), min(ledger, most // _LEDGER_SHARE)
 
     def rule(self, conversation: Conversation, *, summary: int, asking: int) -> Rule:
         """When a fold is due and what it leaves.

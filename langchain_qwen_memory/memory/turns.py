@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import is_
 from threading import Lock
 from typing import TypeAlias
 
@@ -52,10 +53,7 @@ def part_system(messages: Iterable[BaseMessage]) -> tuple[list[SystemMessage], l
     system: list[SystemMessage] = []
     rest: list[BaseMessage] = []
     for message in messages:
-        if isinstance(message, SystemMessage):
-            system.append(message)
-        else:
-            rest.append(message)
+        (system if message.type == "system" else rest).append(message)  # type: ignore[arg-type]
     return system, rest
 
 
@@ -63,9 +61,10 @@ def part_turns(messages: Iterable[BaseMessage]) -> list[list[BaseMessage]]:
     """Cut messages at each user message; what stands before the first one is a turn of its own."""
     turns: list[list[BaseMessage]] = []
     for message in messages:
-        if isinstance(message, HumanMessage) or not turns:
-            turns.append([])
-        turns[-1].append(message)
+        if message.type == "human" or not turns:
+            turns.append([message])
+        else:
+            turns[-1].append(message)
     return turns
 
 
@@ -96,11 +95,15 @@ _guard = Lock()
 
 def _known(group: list[BaseMessage], parent: str, position: int, count: Counter) -> LiveTurn | None:
     """The turn as it was read before, if it says the same: comparing is much cheaper than hashing and counting."""
-    turn = _read_before.get((parent, position, count, len(group), group[0].id))
-    if turn is None:
+    place = (parent, position, count, len(group), group[0].id)
+    turn = _read_before.get(place)
+    if turn is None or all(map(is_, turn.messages, group)):
+        return turn
+    if any(old.__dict__ != new.__dict__ for old, new in zip(turn.messages, group, strict=True)):
         return None
-    same = all(old is new or old.__dict__ == new.__dict__ for old, new in zip(turn.messages, group, strict=True))
-    return turn if same else None
+    turn = replace(turn, messages=tuple(group))  # loaded anew: the next node of the run will bring the same objects
+    _read_before[place] = turn
+    return turn
 
 
 def _read(group: list[BaseMessage], parent: str, position: int, count: Counter) -> LiveTurn:

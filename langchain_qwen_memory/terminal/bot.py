@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,17 +50,20 @@ class Bot:
         state = await self.graph.aget_state(self.config)
         return self.wiring.read(state.values, owner_of(self.config, self.context))
 
-    async def questions(self, keys: Sequence[str]) -> dict[int, str]:
-        """Number -> question of this thread's archived turns with these keys; those of other threads are left out."""
+    async def questions(self, recalled: Sequence[Mapping[str, Any]], head: str) -> dict[int, str]:
+        """Number -> question of this thread's archived turns that a report names; other threads' are left out."""
         from langchain_core.messages import HumanMessage
 
         from langchain_qwen_memory.wiring import owner_of
 
         archive, owner = self.wiring.archive, owner_of(self.config, self.context)
         assert archive is not None
-        turns = await archive.aget(owner.user, owner.thread, keys)
-        asked = {turn.position + 1: turn.messages[0] for turn in turns}
-        return {number: words(message) for number, message in asked.items() if isinstance(message, HumanMessage)}
+        asked: dict[int, str] = {}
+        for position in (quote["position"] for quote in recalled if "thread" not in quote):
+            for turn in await archive.apage(owner.user, owner.thread, head=head, before=position + 1, limit=1):
+                if isinstance(turn.messages[0], HumanMessage):
+                    asked[turn.position + 1] = words(turn.messages[0])
+        return asked
 
     async def close(self) -> None:
         """Let go of the file, and of the stand-in if there is one."""

@@ -224,7 +224,7 @@ class Session:
             self._note("context_unknown", turn=report["turn"] + 1)
         else:
             seen = figures(report, thread, self._bot.wiring)
-            quotes = self._loop.run(self._bot.questions([quote["key"] for quote in report["recalled"]]))
+            quotes = self._loop.run(self._bot.questions(report["recalled"], thread.head))
             colour, width = coloured(self._console), self._console.width
             self._console.print(context(seen, self._say, quotes=quotes, colour=colour, width=width))
 

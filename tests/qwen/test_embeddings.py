@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
 from langchain_core.documents import Document
@@ -55,7 +56,7 @@ class TestUnit(EmbeddingsUnitTests):
 
 
 class _Called(EmbeddingsIntegrationTests):
-    params: dict = {}
+    params: ClassVar[dict] = {}
 
     @pytest.fixture(autouse=True)
     def running(self, server):
@@ -81,7 +82,7 @@ class TestCompatible(_Called):
 class TestNative(_Called):
     """LangChain's own suite, over DashScope's own protocol."""
 
-    params = {"asymmetric": True, "dimensions": 256}
+    params: ClassVar[dict] = {"asymmetric": True, "dimensions": 256}
 
 
 @pytest.fixture
@@ -207,7 +208,7 @@ def test_a_blank_text_is_named_before_anything_is_sent(qwen, server, blank):
     "sentence", ["我昨天买了第{}本关于园艺的书，花了不少钱。", "I bought book {} on gardening yesterday. "]
 )
 def test_a_long_text_is_cut_at_sentences_and_averaged(qwen, server, model, limit, sentence):
-    """No piece is over the limit, nothing is left out, and the vector is the pieces' mean by tokens, of their length."""
+    """No piece is over the limit, nothing is left out, and the vector is the pieces' mean by their tokens."""
     text = "".join(sentence.format(number) for number in range(1_500))
     done = qwen(model=model).embed_with_usage(["短", text, "末"])
     pieces = [piece for request in server.requests for piece in request.body["input"]]
