@@ -1,5 +1,6 @@
 """The local DashScope's endpoints for vectors and rankings: shapes as recorded, refusals in the service's words."""
 
+import itertools
 import json
 import math
 
@@ -161,6 +162,23 @@ def test_vectors_have_the_length_asked_for(client, length):
     assert all(math.hypot(*vector) == pytest.approx(1, abs=1e-6) for vector in vectors)
     like, other = (sum(map(float.__mul__, vectors[0], vectors[at])) for at in (1, 2))
     assert like > other + 0.2
+
+
+def test_texts_without_a_common_word_are_at_right_angles(client):
+    """Words fall on places of either sign, so chance likeness evens out, and function words make no likeness."""
+    words = ["weather", "capital", "colour", "recipe", "violin", "glacier", "tariff", "pigeon"]
+    asked = [f"What is the {word}?" for word in words]
+    lists = [" ".join(str(1_000 * row + column) for column in range(40)) for row in range(1, 9)]
+    assert abs(mean_likeness(client, asked)) < 0.05
+    assert abs(mean_likeness(client, lists)) < 0.1
+
+
+def mean_likeness(client, texts):
+    """How near texts are to each other on average, in short vectors."""
+    body = {"model": "text-embedding-v4", "input": texts, "dimensions": 64}
+    vectors = [item["embedding"] for item in client.http.post("/embeddings", json=body).json()["data"]]
+    likeness = [sum(map(float.__mul__, one, other)) for one, other in itertools.combinations(vectors, 2)]
+    return sum(likeness) / len(likeness)
 
 
 def test_dense_and_sparse_come_together(client):
