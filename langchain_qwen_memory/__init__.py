@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from langchain_qwen_memory.archive.sqlite import SqliteArchive
     from langchain_qwen_memory.catalogue import ModelInfo, model_info
     from langchain_qwen_memory.chat_models import ChatQwen
+    from langchain_qwen_memory.embeddings import QwenEmbeddings
     from langchain_qwen_memory.errors import (
         ArchiveError,
         MemoryOptionError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from langchain_qwen_memory.memory.window import WindowMemory
     from langchain_qwen_memory.middleware import MemoryMiddleware
     from langchain_qwen_memory.nodes import model_node, recall_node, remember_node
+    from langchain_qwen_memory.rerank import QwenReranker
     from langchain_qwen_memory.run import arun_turn, astream_turn, run_turn, stream_turn
     from langchain_qwen_memory.state import MemoryState, Report
     from langchain_qwen_memory.threads import (
@@ -56,7 +58,9 @@ _HOME = {
     "MemoryOptionError": "errors",
     "MemoryState": "state",
     "ModelInfo": "catalogue",
+    "QwenEmbeddings": "embeddings",
     "QwenMemoryError": "errors",
+    "QwenReranker": "rerank",
     "RecallMemory": "memory.recall",
     "Report": "state",
     "Search": "memory.base",
@@ -98,7 +102,9 @@ __all__ = [
     "MemoryOptionError",
     "MemoryState",
     "ModelInfo",
+    "QwenEmbeddings",
     "QwenMemoryError",
+    "QwenReranker",
     "RecallMemory",
     "Report",
     "Search",

@@ -24,7 +24,7 @@ MEMORY_WING = (
     "threads",
     "middleware",
 )
-MODEL_WING = ("chat_models", "dashscope", "embeddings", "rerank", "qwen")
+MODEL_WING = ("chat_models", "dashscope", "embeddings", "rerank", "service", "calls", "wire", "reading", "transport")
 HEAVY = ("openai", "langchain_openai", "dashscope", "httpx", "tiktoken", "typer", "rich", "numpy", "langgraph")
 
 

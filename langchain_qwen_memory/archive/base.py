@@ -148,6 +148,10 @@ class Archive(ABC):
         """Turns of a thread by key, in the order asked, of whatever branch; unknown keys are left out."""
 
     @abstractmethod
+    def known_messages(self, user: str, thread: str, ids: Collection[str], *, head: str) -> set[str]:
+        """Which of these message ids stand in turns of the lineage of `head`: messages delivered once more."""
+
+    @abstractmethod
     def page(
         self, user: str, thread: str, *, head: str | None = None, before: int | None = None, limit: int = 50
     ) -> list[Turn]:
@@ -232,6 +236,10 @@ class Archive(ABC):
     async def aget(self, user: str, thread: str, keys: Sequence[str]) -> list[Turn]:
         """Async twin of `get`."""
         return await asyncio.to_thread(self.get, user, thread, keys)
+
+    async def aknown_messages(self, user: str, thread: str, ids: Collection[str], *, head: str) -> set[str]:
+        """Async twin of `known_messages`."""
+        return await asyncio.to_thread(self.known_messages, user, thread, ids, head=head)
 
     async def apage(
         self, user: str, thread: str, *, head: str | None = None, before: int | None = None, limit: int = 50

@@ -100,6 +100,12 @@ class InMemoryArchive(Archive):
             return [known.turns[key] for _, known in self._known(user, thread) for key in keys if key in known.turns]
 
     @override
+    def known_messages(self, user: str, thread: str, ids: Collection[str], *, head: str) -> set[str]:
+        with self._lock:
+            turns = [turn for _, known in self._known(user, thread) for turn in known.line(head)]
+        return {message.id for turn in turns for message in turn.messages if message.id in ids and message.id}
+
+    @override
     def page(
         self, user: str, thread: str, *, head: str | None = None, before: int | None = None, limit: int = 50
     ) -> list[Turn]:

@@ -65,6 +65,12 @@ class SqliteArchive(Archive):
         return [rows.to_turn(user, row) for row in found if row]
 
     @override
+    def known_messages(self, user: str, thread: str, ids: Collection[str], *, head: str) -> set[str]:
+        check_ids(user, thread)
+        with self._file.read() as db:
+            return rows.known_messages(db, rows.find(db, user, thread), ids, head)
+
+    @override
     def page(
         self, user: str, thread: str, *, head: str | None = None, before: int | None = None, limit: int = 50
     ) -> list[Turn]:

@@ -30,6 +30,7 @@ CREATE TABLE qwen_memory_turns (
     key TEXT, parent TEXT, at REAL, tokens INTEGER, body BLOB);
 CREATE UNIQUE INDEX qwen_memory_turns_key ON qwen_memory_turns (thread, key);
 CREATE UNIQUE INDEX qwen_memory_turns_place ON qwen_memory_turns (branch, position);
+CREATE TABLE qwen_memory_messages (thread INTEGER, id TEXT, turn INTEGER, PRIMARY KEY (thread, id, turn)) WITHOUT ROWID;
 CREATE TABLE qwen_memory_notes (thread INTEGER, key TEXT, note BLOB, PRIMARY KEY (thread, key)) WITHOUT ROWID;
 """
 

@@ -15,6 +15,7 @@ __all__ = [
     "erase_thread",
     "erase_user",
     "find",
+    "known_messages",
     "lineage",
     "make_thread",
     "newest",
@@ -100,6 +101,8 @@ def append(db: sqlite3.Connection, place: Place, turn: Turn, body: bytes, words:
         row,
     ).lastrowid
     assert number is not None
+    named = ((place.thread, message.id, number) for message in turn.messages if message.id)
+    db.executemany("INSERT OR IGNORE INTO qwen_memory_messages VALUES (?, ?, ?)", named)
     postings.add(db, place.user, (number, branch, position), words)
     db.execute(_COUNT, (place.thread, turn.key, number, branch, position, turn.at))
     return True
@@ -144,6 +147,21 @@ def one(db: sqlite3.Connection, place: Place, key: str) -> Row | None:
     """The row of a turn, for `to_turn`."""
     found: Row | None = db.execute(f"{_TURNS} WHERE t.thread = ? AND t.key = ?", (place.thread, key)).fetchone()
     return found
+
+
+def known_messages(db: sqlite3.Connection, place: Place, ids: Collection[str], head: str) -> set[str]:
+    """Which message ids stand in turns of a lineage."""
+    query = """
+    SELECT t.branch, t.position FROM qwen_memory_messages m JOIN qwen_memory_turns t ON t.id = m.turn
+    WHERE m.thread = ? AND m.id = ?
+    """
+    line = dict(lineage(db, place, head))
+    return {
+        known
+        for known in ids
+        for branch, position in db.execute(query, (place.thread, known))
+        if position <= line.get(branch, -1)
+    }
 
 
 def newest(db: sqlite3.Connection, line: Sequence[tuple[int, int]], before: int | None, limit: int) -> list[Row]:
@@ -213,6 +231,6 @@ def erase_user(db: sqlite3.Connection, place: Place) -> int:
 
 
 def _erase(db: sqlite3.Connection, thread: int) -> None:
-    for table in ("turns", "branches", "notes"):
+    for table in ("turns", "branches", "messages", "notes"):
         db.execute(f"DELETE FROM qwen_memory_{table} WHERE thread = ?", (thread,))  # noqa: S608
     db.execute("DELETE FROM qwen_memory_threads WHERE id = ?", (thread,))

@@ -271,6 +271,18 @@ class ArchiveContract:
         assert sorted(found(both)) == ["I like peanuts", "peanuts and walnuts", "peanuts are fine"]
         assert found(archive.search("peanuts", user="u", heads={"t": root_key("u", "t")})) == ["peanuts and walnuts"]
 
+    def test_messages_delivered_once_more_are_known(self, archive):
+        """Message ids of a lineage are known in it; not in another branch, thread or user."""
+        question, other = HumanMessage("q", id="m1"), HumanMessage("another q", id="m2")
+        first = turn(root_key("u", "t"), question, AIMessage("a", id="m3"))
+        fork = turn(root_key("u", "t"), other)
+        archive.append("u", "t", [first, fork])
+        ids = ["m1", "m2", "m3", "m4"]
+        assert archive.known_messages("u", "t", ids, head=first.key) == {"m1", "m3"}
+        assert archive.known_messages("u", "t", ids, head=fork.key) == {"m2"}
+        assert archive.known_messages("u", "t", ids, head=root_key("u", "t")) == set()
+        assert archive.known_messages("v", "t", ids, head=first.key) == set()
+
     # Search
 
     def test_search_puts_the_best_turn_first(self, archive):
