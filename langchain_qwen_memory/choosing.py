@@ -40,7 +40,7 @@ def selected(thread: Thread, selection: Selection, *, before: Mapping[str, Any] 
         chosen["numbers"] = added(before["numbers"], selection.numbers)
     update: dict[str, Any] = {"selection": chosen}
     slots = {name: dict(slot) for name, slot in selection.slots.items()}
-    if slots != thread.record.get("slots", {}):
+    if not thread.record or slots != thread.record.get("slots", {}):
         update["record"] = {**begun(thread), "slots": slots}
     return update
 
@@ -60,10 +60,11 @@ def added(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, fl
 def begun(thread: Thread) -> Record:
     """The record as it stands, or a new one."""
     if thread.record:
-        return thread.record
+        return {**thread.record, "root": thread.owner.root}
     return {
         "v": RECORD_VERSION,
         "root": thread.owner.root,
+        "user": thread.owner.mark,
         "parent": thread.owner.root,
         "position": 0,
         "archived": 0,

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, SystemMessage
+from langchain_core.messages import AIMessage, SystemMessage
 from langchain_core.runnables import Runnable
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
 from langchain_qwen_memory.archive.base import Archive
-from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.base import Memory
 from langchain_qwen_memory.nodes import wired_nodes
 from langchain_qwen_memory.state import MemoryState
-from langchain_qwen_memory.wiring import Wiring, as_memories, open_archive, with_window
+from langchain_qwen_memory.wiring import Wiring, as_memories, open_archive, with_tools, with_window
 
 
 @dataclass
@@ -27,22 +26,6 @@ class ChatContext:
 
     user_id: str | None = None
     """Whose conversation it is: archive and recall never leave this user's turns."""
-
-
-class ChatInput(TypedDict):
-    """What a run takes in: messages, and nothing that could overwrite what memory keeps."""
-
-    messages: list[AnyMessage | str | tuple[str, str] | dict[str, Any]]
-    """The new user message, in any form LangChain knows."""
-
-
-class ChatOutput(TypedDict):
-    """What a run gives back."""
-
-    messages: list[AnyMessage]
-    """The live turns; the answer is the last message."""
-    record: dict[str, Any]
-    """What memory keeps; `record["report"]` says what it did in this turn."""
 
 
 def create_chat_graph(
@@ -95,7 +78,7 @@ def create_chat_graph(
         ```
     """
     wiring = Wiring(
-        model=_bound(model, tools),
+        model=with_tools(model, tools),
         memories=with_window(as_memories(memory)),
         archive=open_archive(archive),
         system_prompt=system_prompt,
@@ -108,24 +91,18 @@ def create_chat_graph(
 
 def _chat_graph(wiring: Wiring, state_schema: type[Any], context_schema: type[Any]) -> StateGraph[Any, Any, Any]:
     recall, model, remember = wired_nodes(wiring)
-    plain = state_schema is MemoryState
     graph: StateGraph[Any, Any, Any] = StateGraph(
         state_schema,
         context_schema=context_schema,
-        input_schema=ChatInput if plain else state_schema,
-        output_schema=ChatOutput if plain else state_schema,
+        input_schema=_without(state_schema, "record", "selection"),
+        output_schema=_without(state_schema, "selection"),
     )
+    graph.add_node("recall", recall)
     graph.add_node("model", model)
     graph.add_node("remember", remember)
+    graph.add_conditional_edges(START, _begin_at(wiring), ["recall", "model"])
+    graph.add_edge("recall", "model")
     graph.add_edge("remember", END)
-    first = "model"
-    if wiring.archive is None:
-        # With an archive the model node recalls by itself: a step of the graph less, and what a fold brought is kept
-        # as a note. Without one, a step of its own checkpoints the fold before the model is called.
-        graph.add_node("recall", recall)
-        graph.add_edge("recall", "model")
-        first = "recall"
-    graph.add_conditional_edges(START, _begin_at(first), [first, "remember"])
     if not wiring.tools:
         graph.add_edge("model", "remember")
         return graph
@@ -137,31 +114,29 @@ def _chat_graph(wiring: Wiring, state_schema: type[Any], context_schema: type[An
     return graph
 
 
-def _begin_at(first: str) -> Callable[[MemoryState], str]:
+def _begin_at(wiring: Wiring) -> Callable[[MemoryState], str]:
+    """Which node comes first.
+
+    The model node recalls by itself: a step of the graph less, and what a fold brought is kept as a note. A step of
+    its own comes before it where there is no archive for such a note, so that the fold is checkpointed; and in a
+    thread's first turn, so that the thread is its user's before anything can fail.
+    """
+
     def first_step(state: MemoryState) -> str:
-        """A message that is delivered again after its answer is not answered twice."""
-        messages = state["messages"]
-        answered = bool(messages) and isinstance(messages[-1], AIMessage) and not messages[-1].tool_calls
-        return "remember" if answered else first
+        return "model" if wiring.archive is not None and state.get("record") else "recall"
 
     return first_step
 
 
+def _without(schema: type[Any], *names: str) -> type[Any]:
+    """A state's schema without what memory keeps for itself: nobody can inject it, and results do not show it."""
+    hints = get_type_hints(schema, include_extras=True)
+    if not is_typeddict(schema):
+        return schema
+    kept = {name: hint for name, hint in hints.items() if name not in names}
+    return TypedDict(f"{schema.__name__}Without{''.join(map(str.title, names))}", kept)  # type: ignore[operator,no-any-return]
+
+
 def _next_step(state: MemoryState) -> str:
-    last = state["messages"][-1]
+    last = state["messages"][-1] if state["messages"] else None
     return "tools" if isinstance(last, AIMessage) and last.tool_calls else "remember"
-
-
-def _bound(model: Runnable[Any, Any], tools: Sequence[Any]) -> Runnable[Any, Any]:
-    if not isinstance(model, Runnable):
-        raise MemoryOptionError(
-            f'model={model!r} is no chat model; write create_chat_graph(ChatQwen(model="qwen-plus"), ...).'
-        )
-    if not tools:
-        return model
-    if not hasattr(model, "bind_tools"):
-        raise MemoryOptionError(
-            f"{type(model).__name__} cannot bind tools. Bind them to the chat model inside it, "
-            "and leave tools=... out; or give the chat model itself."
-        )
-    return model.bind_tools(tools)  # type: ignore[no-any-return]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,30 @@ from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.constants import TAG_NOSTREAM
 
-from langchain_qwen_memory.archive.base import Archive, Hit
+from langchain_qwen_memory.archive.base import Archive, Hit, Turn
 from langchain_qwen_memory.errors import ThreadError
 from langchain_qwen_memory.memory.base import Answer, Ask, FindNote, Need, PutNote, Search
 from langchain_qwen_memory.memory.text import said
 from langchain_qwen_memory.model_facts import chat_model_in
 from langchain_qwen_memory.wiring import Owner
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Append:
+    """Need of the nodes: finished turns into the archive. Brings how many were new."""
+
+    turns: Sequence[Turn]
+    """Oldest first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """Need of the nodes: which messages stand in archived turns already. Brings a set of ids."""
+
+    ids: Sequence[str]
+    """Ids of messages."""
+    head: str
+    """Key of the lineage's last turn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,37 +53,40 @@ class Means:
     config: RunnableConfig
     """The run's config: tracing goes on under it."""
 
-    def meet(self, need: Need) -> Any:
+    def meet(self, need: Need | Append | Known) -> Any:
         """Bring what a need asks for."""
         if isinstance(need, Ask):
             model, options = quiet(need.model or self.model, need.max_tokens)
             return _answer(model.invoke(list(need.messages), self._hidden(), **options))
         if self.archive is None:
             return _nothing(need)
-        user, thread = self.owner.user, self.owner.thread
-        match need:
-            case Search():
-                return self.archive.search(need.query, **self._search(need))
-            case FindNote():
-                return self.archive.get_note(user, thread, need.key)
-            case PutNote():
-                return self.archive.put_note(user, thread, need.key, dict(need.note))
+        name, what, how = self._asked(need)
+        return getattr(self.archive, name)(*what, **how)
 
-    async def ameet(self, need: Need) -> Any:
+    async def ameet(self, need: Need | Append | Known) -> Any:
         """`meet`, without blocking."""
         if isinstance(need, Ask):
             model, options = quiet(need.model or self.model, need.max_tokens)
             return _answer(await model.ainvoke(list(need.messages), self._hidden(), **options))
         if self.archive is None:
             return _nothing(need)
-        user, thread = self.owner.user, self.owner.thread
+        name, what, how = self._asked(need)
+        return await getattr(self.archive, f"a{name}")(*what, **how)
+
+    def _asked(self, need: Search | FindNote | PutNote | Append | Known) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        """The archive's method that brings it, and its arguments."""
+        whose = self.owner.user, self.owner.thread
         match need:
             case Search():
-                return await self.archive.asearch(need.query, **self._search(need))
+                return "search", (need.query,), self._search(need)
             case FindNote():
-                return await self.archive.aget_note(user, thread, need.key)
+                return "get_note", (*whose, need.key), {}
             case PutNote():
-                return await self.archive.aput_note(user, thread, need.key, dict(need.note))
+                return "put_note", (*whose, need.key, dict(need.note)), {}
+            case Append():
+                return "append", (*whose, need.turns), {}
+            case Known():
+                return "known_messages", (*whose, need.ids), {"head": need.head}
 
     def _search(self, need: Search) -> dict[str, Any]:
         if need.scope == "user" and not self.owner.user:
@@ -85,8 +106,8 @@ class Means:
         return merge_configs(self.config, {"tags": [TAG_NOSTREAM], "run_name": "memory"})
 
 
-def _nothing(need: Need) -> list[Hit] | Mapping[str, Any] | None:
-    if isinstance(need, Search):
+def _nothing(need: Need | Append | Known) -> list[Hit] | Mapping[str, Any] | None:
+    if isinstance(need, Search | Known):
         return []
     return need.note if isinstance(need, PutNote) else None
 

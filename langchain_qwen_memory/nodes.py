@@ -8,25 +8,36 @@ START -> recall -> model <-> tools
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import Any
 
 from langchain_core.exceptions import ContextOverflowError
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langgraph.runtime import get_runtime
 
-from langchain_qwen_memory.archive.base import Archive, Turn
+from langchain_qwen_memory.archive.base import Archive
+from langchain_qwen_memory.arriving import Arrival, arrive
 from langchain_qwen_memory.background import aprepare, prepare
 from langchain_qwen_memory.choosing import selected, shrunk, view_of, viewed
 from langchain_qwen_memory.errors import MemoryOptionError, ViewTooLargeError
 from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Selection, adrive, drive, select_all
 from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.needs import Means
-from langchain_qwen_memory.remembering import ahead, archive_failed, remembered, to_archive
+from langchain_qwen_memory.remembering import ahead, is_old, remembered, remembering
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.wiring import Owner, Thread, Wiring, as_memories, owner_of
+from langchain_qwen_memory.wiring import (
+    Owner,
+    Thread,
+    Wiring,
+    as_memories,
+    open_archive,
+    owner_of,
+    with_tools,
+    with_window,
+)
 
 
 @dataclass
@@ -42,6 +53,28 @@ class _Call:
     """What is to be written with the answer."""
     view: View | None = None
     shrink: float = 1.0
+    state: Mapping[str, Any] = field(default_factory=dict)
+    arrival: Arrival | None = None
+
+    def arriving(self) -> Generator[Any, Any, Arrival]:
+        """What has come in."""
+        return arrive(self.wiring, self.state, self.thread.owner)
+
+    def come(self, arrival: Arrival) -> None:
+        """Take what has come in."""
+        self.arrival, self.thread = arrival, arrival.thread
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to answer."""
+        return self.arrival is None or self.arrival.open
+
+    def update(self, *answers: BaseMessage) -> dict[str, Any]:
+        """What is written: messages that go, answers, the selection, and the record if it changed."""
+        removals = self.arrival.removals if self.arrival is not None else []
+        messages = [*removals, *answers]
+        written = {"messages": messages, "selection": self.chosen, "record": self.record}
+        return {name: value for name, value in written.items() if value}
 
     def flow(self) -> Flow:
         """The memories at work before the model is called."""
@@ -78,9 +111,8 @@ class _Call:
         """The update that the answer makes."""
         assert self.view is not None
         message = answer if isinstance(answer, BaseMessage) else AIMessage(str(answer))
-        selection = viewed(self.wiring, self.thread, self.chosen, self.view)
-        update: dict[str, Any] = {"messages": [message], "selection": selection}
-        return {**update, "record": self.record} if self.record else update
+        self.chosen = viewed(self.wiring, self.thread, self.chosen, self.view)
+        return self.update(message)
 
     def _conversation(self) -> Conversation:
         return self.wiring.conversation(self.thread, "before", shrink=self.shrink)
@@ -95,22 +127,27 @@ class _Nodes:
     # -- recall
 
     def recall(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
-        thread = self._read(state, config)
-        conversation = self.wiring.conversation(thread, "before")
-        selection = drive(select_all(self.wiring.memories, conversation), self._means(thread, config).meet)
-        return selected(thread, selection)
+        call = self._call(state, config)
+        call.come(drive(call.arriving(), call.means.meet))
+        if call.open:
+            call.choose(drive(call.flow(), call.means.meet))
+        return call.update()
 
     async def arecall(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
-        thread = self._read(state, config)
-        conversation = self.wiring.conversation(thread, "before")
-        selection = await adrive(select_all(self.wiring.memories, conversation), self._means(thread, config).ameet)
-        return selected(thread, selection)
+        call = self._call(state, config)
+        call.come(await adrive(call.arriving(), call.means.ameet))
+        if call.open:
+            call.choose(await adrive(call.flow(), call.means.ameet))
+        return call.update()
 
     # -- model
 
     def call(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         call = self._call(state, config)
         if not call.chosen:
+            call.come(drive(call.arriving(), call.means.meet))
+            if not call.open:
+                return call.update()
             call.choose(drive(call.flow(), call.means.meet))
         try:
             return call.answered(self.wiring.model.invoke(call.viewing(), config))
@@ -122,6 +159,9 @@ class _Nodes:
     async def acall(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         call = self._call(state, config)
         if not call.chosen:
+            call.come(await adrive(call.arriving(), call.means.ameet))
+            if not call.open:
+                return call.update()
             call.choose(await adrive(call.flow(), call.means.ameet))
         try:
             return call.answered(await self.wiring.model.ainvoke(call.viewing(), config))
@@ -130,65 +170,49 @@ class _Nodes:
             call.choose(await adrive(call.flow(), call.means.ameet))
             return call.answered(await self.wiring.model.ainvoke(call.tighter(overflow), config))
 
-    def _call(self, state: Mapping[str, Any], config: RunnableConfig) -> _Call:
-        thread = self._read(state, config)
-        return _Call(self.wiring, thread, self._means(thread, config), dict(state.get("selection") or {}))
-
     # -- remember
 
     def remember(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         thread = self._read(state, config)
-        if not thread.turns:
+        if is_old(thread):
             return {}
-        error = None
-        archive, fresh = self.wiring.archive, to_archive(thread)
-        if archive is not None and fresh:
-            try:
-                archive.append(thread.owner.user, thread.owner.thread, fresh)
-            except Exception as failure:  # noqa: BLE001 - the user has the answer; the turn stays live
-                error = archive_failed(failure)
-        conversation = self.wiring.conversation(thread, "after")
-        flow = select_all(self.wiring.memories, conversation)
-        means = self._means(thread, config, error=error, fresh=fresh)
-        selection = drive(flow, means.meet)
+        means = self._means(thread, config, done=True)
+        selection, error = drive(remembering(self.wiring, thread), means.meet)
         update = remembered(self.wiring, state, thread, selection, error)
-        prepare(self.wiring.memories, ahead(conversation, update["record"]), selection, means)
+        prepare(self.wiring.memories, self._ahead(thread, update), selection, means)
         return update
 
     async def aremember(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         thread = self._read(state, config)
-        if not thread.turns:
+        if is_old(thread):
             return {}
-        error = None
-        archive, fresh = self.wiring.archive, to_archive(thread)
-        if archive is not None and fresh:
-            try:
-                await archive.aappend(thread.owner.user, thread.owner.thread, fresh)
-            except Exception as failure:  # noqa: BLE001 - the user has the answer; the turn stays live
-                error = archive_failed(failure)
-        conversation = self.wiring.conversation(thread, "after")
-        flow = select_all(self.wiring.memories, conversation)
-        means = self._means(thread, config, error=error, fresh=fresh)
-        selection = await adrive(flow, means.ameet)
+        means = self._means(thread, config, done=True)
+        selection, error = await adrive(remembering(self.wiring, thread), means.ameet)
         update = remembered(self.wiring, state, thread, selection, error)
-        aprepare(self.wiring.memories, ahead(conversation, update["record"]), selection, means)
+        aprepare(self.wiring.memories, self._ahead(thread, update), selection, means)
         return update
 
     # -- shared
 
+    def _call(self, state: Mapping[str, Any], config: RunnableConfig) -> _Call:
+        thread = self._read(state, config)
+        means = self._means(thread, config)
+        return _Call(self.wiring, thread, means, dict(state.get("selection") or {}), state=state)
+
     def _read(self, state: Mapping[str, Any], config: RunnableConfig) -> Thread:
         return self.wiring.read(state, _owner(config))
 
-    def _means(
-        self, thread: Thread, config: RunnableConfig, *, error: str | None = None, fresh: Sequence[Turn] = ()
-    ) -> Means:
+    def _means(self, thread: Thread, config: RunnableConfig, *, done: bool = False) -> Means:
         return Means(
             owner=thread.owner,
-            head=fresh[-1].key if fresh and error is None else thread.head,
+            head=thread.turns[-1].key if done else thread.head,
             model=self.wiring.model,
             archive=self.wiring.archive,
             config=config,
         )
+
+    def _ahead(self, thread: Thread, update: Mapping[str, Any]) -> Conversation:
+        return ahead(self.wiring.conversation(thread, "after"), update["record"])
 
 
 def _owner(config: RunnableConfig) -> Owner:
@@ -226,55 +250,59 @@ def recall_node(
     model: Runnable[Any, Any],
     memory: Memory | Sequence[Memory],
     *,
-    archive: Archive | None = None,
-    system_prompt: str | None = None,
+    archive: Archive | str | PathLike[str] | None = None,
+    system_prompt: str | SystemMessage | None = None,
     tools: Sequence[Any] = (),
+    max_input_tokens: int | None = None,
 ) -> MemoryNode:
     """A node for a graph of your own: chooses what the view of this turn holds, and writes `selection`.
 
     Place it before the model; give all three nodes the same arguments. The state needs the keys of `MemoryState`.
     """
-    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools))[0]
+    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools, max_input_tokens))[0]
 
 
 def model_node(
     model: Runnable[Any, Any],
     memory: Memory | Sequence[Memory],
     *,
-    archive: Archive | None = None,
-    system_prompt: str | None = None,
+    archive: Archive | str | PathLike[str] | None = None,
+    system_prompt: str | SystemMessage | None = None,
     tools: Sequence[Any] = (),
+    max_input_tokens: int | None = None,
 ) -> MemoryNode:
     """A node for a graph of your own: renders the view, calls the model, adds its answer to `messages`."""
-    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools))[1]
+    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools, max_input_tokens))[1]
 
 
 def remember_node(
     model: Runnable[Any, Any],
     memory: Memory | Sequence[Memory],
     *,
-    archive: Archive | None = None,
-    system_prompt: str | None = None,
+    archive: Archive | str | PathLike[str] | None = None,
+    system_prompt: str | SystemMessage | None = None,
     tools: Sequence[Any] = (),
+    max_input_tokens: int | None = None,
 ) -> MemoryNode:
     """A node for a graph of your own: archives the finished turn, folds, writes record and report."""
-    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools))[2]
+    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools, max_input_tokens))[2]
 
 
-def _wiring(
+def _wiring(  # noqa: PLR0917 - as the nodes are given them
     model: Runnable[Any, Any],
     memory: Memory | Sequence[Memory],
-    archive: Archive | None,
-    system_prompt: str | None,
+    archive: Archive | str | PathLike[str] | None,
+    system_prompt: str | SystemMessage | None,
     tools: Sequence[Any],
+    max_input_tokens: int | None,
 ) -> Wiring:
-    bound = model.bind_tools(tools) if tools and hasattr(model, "bind_tools") else model
     return Wiring(
-        model=bound,
-        memories=as_memories(memory),
-        archive=archive,
+        model=with_tools(model, tools),
+        memories=with_window(as_memories(memory)),
+        archive=open_archive(archive),
         system_prompt=system_prompt,
         tools=tuple(tools),
+        max_input_tokens=max_input_tokens,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from langgraph.types import Overwrite
 
 from langchain_qwen_memory.archive.base import Turn, searchable_text
 from langchain_qwen_memory.choosing import begun
-from langchain_qwen_memory.memory.base import Conversation, Selection
+from langchain_qwen_memory.memory.base import Conversation, Need, Selection, select_all
 from langchain_qwen_memory.memory.turns import LiveTurn
+from langchain_qwen_memory.needs import Append
 from langchain_qwen_memory.report import make_report, now
 from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.wiring import Thread, Wiring
@@ -35,6 +36,27 @@ def to_archive(thread: Thread) -> list[Turn]:
         )
         for turn in thread.unarchived
     ]
+
+
+def remembering(wiring: Wiring, thread: Thread) -> Generator[Need | Append, Any, tuple[Selection, str | None]]:
+    """Archive what is not archived, and let the memories work after the answer.
+
+    Returns:
+        What they chose; and the archive's failure, for the report: the user has the answer, and the turn stays live.
+    """
+    error, fresh = None, to_archive(thread)
+    if wiring.archive is not None and fresh:
+        try:
+            yield Append(turns=fresh)
+        except Exception as failure:  # noqa: BLE001 - see above
+            error = archive_failed(failure)
+    selection = yield from select_all(wiring.memories, wiring.conversation(thread, "after"))
+    return selection, error
+
+
+def is_old(thread: Thread) -> bool:
+    """Whether the newest turn was remembered before."""
+    return not thread.turns or thread.turns[-1].key == thread.record.get("newest")
 
 
 def archive_failed(failure: Exception) -> str:
@@ -60,6 +82,9 @@ def remembered(
     unneeded = whole and wiring.archive is None
     leaving, staying = _parted(thread.turns, selection.start if safe or unneeded else 0)
     record: Record = {**begun(thread)}
+    record["newest"] = thread.turns[-1].key
+    if thread.turns[-1].question is not None and thread.turns[-1].question.id:
+        record["asked"] = thread.turns[-1].question.id
     record["slots"] = {name: dict(slot) for name, slot in selection.slots.items()}
     if safe:
         record["head"] = thread.turns[-1].key

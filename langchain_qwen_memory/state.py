@@ -69,6 +69,12 @@ class Record(TypedDict, total=False):
     """`RECORD_VERSION` of the writer."""
     root: str
     """The thread's root key: who may go on with it."""
+    user: str
+    """Digest of the user id: tells a copied thread from somebody else's."""
+    newest: str
+    """Key of the newest remembered turn."""
+    asked: str
+    """Id of its question: the same id in other words is an edit."""
     parent: str
     """Key of the turn before the first live turn."""
     position: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from os import PathLike
 from typing import Any, cast
 
@@ -33,6 +34,11 @@ class Owner:
     def root(self) -> str:
         """Parent of the thread's first turn."""
         return root_key(self.user, self.thread)
+
+    @property
+    def mark(self) -> str:
+        """Digest of the user id, which itself is in no checkpoint."""
+        return blake2b(f"user\0{self.user}".encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def owner_of(config: RunnableConfig, context: Any) -> Owner:
@@ -191,10 +197,17 @@ class Wiring:
             raise ThreadError(
                 'With an archive each run needs a thread: graph.invoke(..., {"configurable": {"thread_id": "t1"}}).'
             )
-        if record.get("root", owner.root) != owner.root:
+        if record.get("root", owner.root) == owner.root:
+            return
+        if record.get("user", owner.mark) != owner.mark:
             raise ThreadError(
                 "This thread was begun with another user id (or none). Pass the same one each time: "
                 'graph.invoke(..., context={"user_id": ...}).'
+            )
+        if self.archive is not None:
+            raise ThreadError(
+                "This state was copied from another thread, whose older turns are archived under that thread's id. "
+                "Go on with that thread (from an older checkpoint, for a fork), or begin a new one with messages only."
             )
 
 
@@ -227,3 +240,23 @@ def open_archive(archive: Archive | str | PathLike[str] | None) -> Archive | Non
     from langchain_qwen_memory.archive.sqlite import SqliteArchive
 
     return SqliteArchive(path)
+
+
+def with_tools(model: Runnable[Any, Any], tools: Sequence[Any]) -> Runnable[Any, Any]:
+    """The model with its tools bound.
+
+    Raises:
+        MemoryOptionError: It is no model, or one that cannot bind tools.
+    """
+    if not isinstance(model, Runnable):
+        raise MemoryOptionError(
+            f'model={model!r} is no chat model; write create_chat_graph(ChatQwen(model="qwen-plus"), ...).'
+        )
+    if not tools:
+        return model
+    if not hasattr(model, "bind_tools"):
+        raise MemoryOptionError(
+            f"{type(model).__name__} cannot bind tools. Bind them to the chat model inside it, "
+            "and leave tools=... out; or give the chat model itself."
+        )
+    return model.bind_tools(tools)  # type: ignore[no-any-return]

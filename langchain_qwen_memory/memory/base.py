@@ -11,12 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import isgenerator
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, cast
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from langchain_qwen_memory.archive.base import Hit
 from langchain_qwen_memory.memory.turns import Counter, LiveTurn
+
+_T = TypeVar("_T")
 
 Phase: TypeAlias = Literal["before", "after"]
 """Before the model is called, while the user waits; or after the answer, while nobody does."""
@@ -227,30 +229,30 @@ def _log_failure(name: str, error: Exception) -> None:
     logging.getLogger("langchain_qwen_memory").warning("memory %r failed and was passed over: %s", name, error)
 
 
-def drive(flow: Flow, meet: Callable[[Need], Any]) -> Selection:
+def drive(flow: Generator[Any, Any, _T], meet: Callable[[Any], Any]) -> _T:
     """Run a memory's flow to its end; `meet` brings what each need asks for."""
-    step: Callable[[Any], Need] = flow.send
+    step: Callable[[Any], Any] = flow.send
     value: Any = None
     while True:
         try:
             need = step(value)
         except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
+            return cast("_T", done.value)
         try:
             step, value = flow.send, meet(need)
         except Exception as error:  # noqa: BLE001 - the memory decides what a failure means
             step, value = flow.throw, error
 
 
-async def adrive(flow: Flow, meet: Callable[[Need], Awaitable[Any]]) -> Selection:
+async def adrive(flow: Generator[Any, Any, _T], meet: Callable[[Any], Awaitable[Any]]) -> _T:
     """`drive`, with `await`."""
-    step: Callable[[Any], Need] = flow.send
+    step: Callable[[Any], Any] = flow.send
     value: Any = None
     while True:
         try:
             need = step(value)
         except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
+            return cast("_T", done.value)
         try:
             step, value = flow.send, await meet(need)
         except Exception as error:  # noqa: BLE001 - as above

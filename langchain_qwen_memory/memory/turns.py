@@ -43,9 +43,9 @@ class LiveTurn:
 
     @property
     def finished(self) -> bool:
-        """Whether the model has had the last word: an answer without open tool calls."""
+        """Whether the model has had the last word: an answer without open tool calls, and not one to be continued."""
         last = self.messages[-1]
-        return isinstance(last, AIMessage) and not last.tool_calls
+        return isinstance(last, AIMessage) and not last.tool_calls and not last.additional_kwargs.get("partial")
 
 
 def part_system(messages: Iterable[BaseMessage]) -> tuple[list[SystemMessage], list[BaseMessage]]:

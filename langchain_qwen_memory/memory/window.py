@@ -12,7 +12,8 @@ from langchain_qwen_memory.memory.turns import LiveTurn
 Size: TypeAlias = tuple[Literal["tokens", "turns", "fraction"], float]
 """`("tokens", 8_000)`, `("turns", 40)` or `("fraction", 0.7)` of what the model takes in."""
 
-_KINDS = ("tokens", "turns", "fraction")
+CEILING: Size = ("fraction", 0.7)
+"""However large `trigger` is, the window leaves room for what else a prompt holds."""
 
 
 def checked_size(name: str, size: object) -> Size:
@@ -108,9 +109,19 @@ class WindowMemory(Memory):
         return self.keep or half(self.trigger)
 
     def select(self, conversation: Conversation, selection: Selection) -> Selection:
-        """Keep the turns since the edge; move the edge if they have grown past `trigger`."""
-        start = max(selection.start, int(conversation.slot(self.name).get("start", 0)))
+        """Keep the turns since the edge; move the edge if they have grown past `trigger`, or past what fits well."""
+        start, limits = max(selection.start, self._edge(conversation)), conversation.limits
         turns = conversation.kept(start)
-        if turns and not fits(turns, self.trigger, conversation.limits):
-            start = newest_within(turns, self.leaves, conversation.limits)
-        return replace(selection, start=start).keeping(self.name, start=start)
+        if turns and not (fits(turns, self.trigger, limits) and fits(turns, CEILING, limits)):
+            start = max(newest_within(turns, self.leaves, limits), newest_within(turns, half(CEILING), limits))
+        first = conversation.kept(start)
+        parent = first[0].parent if first else ""
+        return replace(selection, start=start).keeping(self.name, start=start, parent=parent)
+
+    def _edge(self, conversation: Conversation) -> int:
+        """Where the window began; at the first live turn, if turns were edited or taken out of the state since."""
+        slot = conversation.slot(self.name)
+        start = int(slot.get("start", 0))
+        turns = conversation.turns[max(0, start - conversation.first) :]
+        same = bool(turns) and turns[0].position == start and turns[0].parent == slot.get("parent")
+        return start if same else conversation.first

@@ -295,7 +295,7 @@ for number in range(1000):
     parent = turns[-1].key
     print("kept", flush=True)
 """
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # noqa: E731
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # noqa: E731
     run = subprocess.run([sys.executable, "-c", code], check=False, preexec_fn=limit, capture_output=True, text=True)
     *kept, last = run.stdout.splitlines()
     assert run.returncode == 7, run.stderr

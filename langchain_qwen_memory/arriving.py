@@ -1,0 +1,68 @@
+"""What comes in at the start of a turn: a new question, or messages that were delivered before, or an edited one."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import RemoveMessage
+
+from langchain_qwen_memory.memory.base import Need
+from langchain_qwen_memory.needs import Known
+from langchain_qwen_memory.wiring import Owner, Thread, Wiring
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """A thread at the start of a turn."""
+
+    thread: Thread
+    """As memories read it."""
+    gone: tuple[str, ...]
+    """Ids of messages that are to leave the state."""
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to answer: the same message, delivered again after its answer, is not."""
+        return bool(self.thread.turns) and not self.thread.turns[-1].finished
+
+    @property
+    def removals(self) -> list[RemoveMessage]:
+        """What takes them out of the state."""
+        return [RemoveMessage(id=known) for known in self.gone]
+
+
+def arrive(wiring: Wiring, state: Mapping[str, Any], owner: Owner) -> Generator[Need | Known, Any, Arrival]:
+    """Read a state at the start of a turn.
+
+    Messages whose turns have left the state are unknown to it: a client that sends its whole history again, a parent
+    graph that hands it down each time, or a late second delivery would have them remembered twice. The archive knows
+    their ids. And an answered question that comes in other words under its old id takes its old answer with it.
+    """
+    thread = wiring.read(state, owner)
+    gone: set[str] = set()
+    if thread.record.get("position") and wiring.archive is not None:
+        ids = [message.id for turn in thread.unarchived for message in turn.messages if message.id]
+        gone = set((yield Known(ids=ids, head=thread.record["parent"])) if ids else ())
+        thread = _without(wiring, state, owner, gone) if gone else thread
+    outdated = _outdated(thread)
+    if outdated:
+        gone |= outdated
+        thread = _without(wiring, state, owner, gone)
+    return Arrival(thread=thread, gone=tuple(sorted(gone)))
+
+
+def _without(wiring: Wiring, state: Mapping[str, Any], owner: Owner, gone: set[str]) -> Thread:
+    messages = [message for message in state.get("messages") or () if message.id not in gone]
+    return wiring.read({**state, "messages": messages}, owner)
+
+
+def _outdated(thread: Thread) -> set[str]:
+    """Ids of what followed the newest question before it was edited."""
+    newest = thread.turns[-1] if thread.turns else None
+    if newest is None or newest.question is None or newest.key == thread.record.get("newest"):
+        return set()
+    if newest.question.id is None or newest.question.id != thread.record.get("asked"):
+        return set()
+    return {message.id for message in newest.messages[1:] if message.id}
