@@ -21,9 +21,10 @@ test: $(VENV)/.installed-dev ## run the tests
 
 test-all: ## run the tests on every Python of 3.11, 3.12 and 3.13 that is here
 	@found=; for v in $(PYTHONS); do \
-		if command -v python$$v >/dev/null 2>&1 && python$$v -c '' 2>/dev/null; then \
-			found="$$found $$v"; $(MAKE) --no-print-directory test PYTHON=python$$v VENV=.venv-$$v || exit 1; \
-		else echo "python$$v is not here: skipped"; fi; \
+		for p in python$$v $(HOME)/.pyenv/versions/$$v.*/bin/python none; do \
+			$$p -c '' 2>/dev/null && break; done; \
+		if [ $$p = none ]; then echo "Python $$v is not here: skipped"; continue; fi; \
+		$(MAKE) --no-print-directory test PYTHON=$$p VENV=.venv-$$v || exit 1; found="$$found $$v"; \
 	done; echo "tested on:$$found"; test -n "$$found"
 
 lint: $(VENV)/.installed-dev ## style and types

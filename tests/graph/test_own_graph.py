@@ -87,7 +87,8 @@ class Keywords(Memory):
         if conversation.phase == "after":
             return selection.keeping(self.name, turns=len(conversation.turns))
         answer = yield Ask(messages=[HumanMessage(f"keywords of: {conversation.question.text}")], max_tokens=20)
-        hits = yield Search(query=answer.text, limit=1, exclude=[turn.key for turn in conversation.kept(selection.start)])
+        shown = [turn.key for turn in conversation.kept(selection.start)]
+        hits = yield Search(query=answer.text, limit=1, exclude=shown)
         return replace(selection, recalled=tuple(hits)).counting(asked=1)
 
 

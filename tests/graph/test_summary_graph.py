@@ -16,7 +16,7 @@ TALK = [FACT, *(f"第{n}个问题：杭州有什么好玩的地方？请详细�
 
 
 def bot(summariser=None, *, archive=None, memory=None, **options):
-    model = ScriptedChatModel(fallback=lambda messages: f"好的：{messages[-1].text[:8]}，西湖、灵隐寺、宋城都值得一去。")
+    model = ScriptedChatModel(fallback=lambda messages: f"{messages[-1].text[:8]}：西湖、灵隐寺、宋城都值得一去。")
     summariser = summariser or ScriptedChatModel(fallback=lambda _: "小明问了杭州的景点，订单 KM-3000。")
     memory = memory or SummaryBufferMemory(model=summariser, trigger=("tokens", 400), **options)
     archive = InMemoryArchive() if archive is None else archive or None
@@ -148,7 +148,6 @@ async def test_in_the_background_of_an_event_loop():
         await graph.ainvoke({"messages": text}, CONFIG)
     assert not done.is_set()
     gate.set()
-    while len(asyncio.all_tasks()) > 1:
-        await asyncio.sleep(0.01)
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
     await graph.ainvoke({"messages": "谢谢"}, CONFIG)
     assert "小明问了杭州的景点" in model.prompts[-1][0].text
