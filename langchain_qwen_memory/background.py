@@ -26,7 +26,7 @@ _guard = threading.Lock()
 def prepare(memories: Sequence[Memory], conversation: Conversation, selection: Selection, means: Means) -> None:
     """Start what memories want to work ahead on, in a thread; at most one job a thread of conversation and memory."""
     for memory in memories:
-        flow = memory.prepare(conversation, selection)
+        flow = _begun(memory, conversation, selection)
         if flow is not None and _begin(job := (means.owner.root, memory.name)):
             work = threading.Thread(target=_work, args=(job, flow, _apart(means)), name="qwen-memory-fold", daemon=True)
             work.start()
@@ -35,12 +35,21 @@ def prepare(memories: Sequence[Memory], conversation: Conversation, selection: S
 def aprepare(memories: Sequence[Memory], conversation: Conversation, selection: Selection, means: Means) -> None:
     """`prepare`, as tasks of the running event loop."""
     for memory in memories:
-        flow = memory.prepare(conversation, selection)
+        flow = _begun(memory, conversation, selection)
         if flow is not None and _begin(job := (means.owner.root, memory.name)):
             # A context of its own: the run's stream and tracer end with the run.
             task = asyncio.get_running_loop().create_task(_awork(job, flow, _apart(means)), context=Context())
             _tasks.add(task)
             task.add_done_callback(_tasks.discard)
+
+
+def _begun(memory: Memory, conversation: Conversation, selection: Selection) -> Flow | None:
+    """What a memory wants to do ahead; the turn is over, and a memory that fails here must not cost it."""
+    try:
+        return memory.prepare(conversation, selection)
+    except Exception as error:  # noqa: BLE001 - it is asked again at the next turn
+        _failed(("", memory.name), error)
+        return None
 
 
 def _apart(means: Means) -> Means:

@@ -1,20 +1,20 @@
 """One call of a Qwen server: where it goes, what is sent, and how its answer is read."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from langchain_core.outputs import ChatResult
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
-from langchain_qwen_memory.endpoints import Server, ServerKind, endpoint_url, region_of, server_of
+from langchain_qwen_memory.endpoints import Server, ServerKind, endpoint_url, region_of, server_of, shown_url
 from langchain_qwen_memory.model_errors import QwenConnectionError, QwenResponseError, service_errors
-from langchain_qwen_memory.reading import AnswerReader, read_completion
-from langchain_qwen_memory.transport import RAW, whole_answer
+from langchain_qwen_memory.reading import AnswerReader, UnreadableError, read_completion
+from langchain_qwen_memory.transport import RAW, request_to, whole_answer
 from langchain_qwen_memory.wire import Request
 
-__all__ = ["CONNECTION", "Call", "Link", "ThinkingTags", "common_names", "resolve_url"]
+__all__ = ["CONNECTION", "Call", "Link", "ThinkingTags", "clear_key", "common_names", "resolve_url"]
 
 ThinkingTags = Literal["auto", "open", "off"]
 """How thinking is looked for in the text: by the catalogue, from the text's very beginning, or not at all."""
@@ -42,17 +42,24 @@ _OTHER_NAMES = {
 class Link:
     """Where a model object's calls go unless one says otherwise."""
 
-    url: str
-    """Base URL."""
+    url: str = field(repr=False)
+    """Base URL; some hold a password."""
     server: Server
     """What the user said of the server."""
     key: str = field(repr=False)
     """The key in clear."""
+    key_is_the_services: bool = False
+    """The key is DASHSCOPE_API_KEY's: it is sent to the service and to no other server."""
 
     @property
     def kind(self) -> ServerKind:
         """What the server is taken to be."""
         return server_of(self.url, self.server)
+
+    @property
+    def sent_key(self) -> str:
+        """The key as this server gets it; empty: it gets none."""
+        return "" if self.key_is_the_services and self.kind != "dashscope" else self.key
 
     def with_options(self, options: Mapping[str, Any]) -> "Link":
         """Returns the link of a call that has connection options of its own."""
@@ -60,7 +67,13 @@ class Link:
             url = resolve_url(**{k: options.get(k) for k in ("base_url", "region", "workspace")})
         else:
             url = self.url
-        return Link(url=url, server=options.get("server", self.server), key=_clear(options.get("api_key")) or self.key)
+        given = clear_key(options.get("api_key"))
+        return Link(
+            url=url,
+            server=options.get("server", self.server),
+            key=given or self.key,
+            key_is_the_services=self.key_is_the_services and not given,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +101,11 @@ class Call:
     def arguments(self, stream_cls: Any) -> dict[str, Any]:
         """Returns what the SDK's `post` takes, for a stream of the given class, or for a whole answer."""
         own = self.own
+        if stream_cls and (self.request.body.get("n") or 1) > 1:
+            raise ValueError(
+                f"n={self.request.body['n']} choices cannot come as a stream, which brings one: give n=1, or ask "
+                f"several times, with model.batch([question] * {self.request.body['n']})."
+            )
         options: dict[str, Any] = {"headers": {**(own.get("extra_headers") or {}), **({} if stream_cls else RAW)}}
         if own.get("extra_query"):
             options["params"] = dict(own["extra_query"])
@@ -107,13 +125,19 @@ class Call:
             changed["http_client"] = self.own[http_client]
         if self.own.keys() & {"base_url", "region", "workspace"}:
             changed["base_url"] = self.link.url
-        if "api_key" in self.own:
-            changed["api_key"] = self.link.key
+        if self.own.keys() & {"api_key", "base_url", "region", "workspace", "server"}:
+            changed["api_key"] = self.link.sent_key or "none"
         return changed
 
-    def errors(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def errors(self) -> Iterator[None]:
         """Raises what goes wrong inside as this package's error classes."""
-        return service_errors(self.link.url, secrets=(self.link.key,))
+        with service_errors(self.link.url, secrets=(self.link.key,), kind=self.link.kind):
+            try:
+                yield
+            except (UnreadableError, UnicodeDecodeError, ValidationError) as error:
+                text = f"{shown_url(self.link.url)} answered in a form that cannot be read: {error}"
+                raise QwenResponseError(text, request_to(self.link.url), body=None) from error
 
     def reader(self) -> AnswerReader:
         """Returns a reader for the answer as a stream."""
@@ -125,7 +149,8 @@ class Call:
         if reader.finish_reason is None and not events.done:
             raise QwenConnectionError(message="The stream broke off before the answer was complete.", request=request)
         if not reader.began:
-            raise QwenResponseError(f"{self.link.url} answered with a stream without choices.", request, body=None)
+            url = shown_url(self.link.url)
+            raise QwenResponseError(f"{url} answered with a stream without choices.", request, body=None)
 
     def collected(self, reader: AnswerReader, events: Any) -> ChatResult:
         """Returns the whole answer that a stream has brought, of models that answer in no other way."""
@@ -162,11 +187,22 @@ def resolve_url(*, base_url: str | None, region: str | None, workspace: str | No
         return endpoint_url(region=region or home, workspace=workspace)
     if base_url and (region or workspace):
         raise ValueError(
-            f"base_url={base_url!r} and region={region!r}, workspace={workspace!r} both say where to call: "
+            f"base_url={shown_url(base_url)!r} and region={region!r}, workspace={workspace!r} both say where to call: "
             "give base_url alone, or region and workspace."
         )
     return base_url or endpoint_url(region=region, workspace=workspace)
 
 
-def _clear(key: Any) -> str | None:
-    return key.get_secret_value() if isinstance(key, SecretStr) else key
+def clear_key(key: Any) -> str:
+    """Returns a key as it is sent, without blanks around it; empty if there is none.
+
+    Raises:
+        ValueError: If it holds what no header can carry, such as a placeholder in Chinese. The key is not shown.
+    """
+    clear = (key.get_secret_value() if isinstance(key, SecretStr) else key or "").strip()
+    if not (clear.isascii() and clear.isprintable()) or " " in clear:
+        raise ValueError(
+            "The key holds characters that no key has (a blank, a line break, or letters beyond ASCII). "
+            "Look at DASHSCOPE_API_KEY or api_key=...; keys begin with sk-."
+        )
+    return clear

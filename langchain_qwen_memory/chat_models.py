@@ -1,32 +1,35 @@
 """ChatQwen: Qwen as a LangChain chat model, on Alibaba's service or a server of one's own."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from typing import Any, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import LanguageModelInput, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import BaseMessage
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult, Generation
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils import from_env, secret_from_env
+from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import BaseChatOpenAI
-from pydantic import BaseModel, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
 from langchain_qwen_memory import blocks
-from langchain_qwen_memory.calls import CONNECTION, Call, Link, ThinkingTags, common_names, resolve_url
+from langchain_qwen_memory.calls import CONNECTION, Call, Link, ThinkingTags, clear_key, common_names, resolve_url
 from langchain_qwen_memory.catalogue import ModelInfo, model_info
-from langchain_qwen_memory.endpoints import Server
+from langchain_qwen_memory.endpoints import Server, shown_url
 from langchain_qwen_memory.model_errors import QwenStreamOnlyError
 from langchain_qwen_memory.structured import wire_response_format
 from langchain_qwen_memory.tokens import count_text, count_tokens
 from langchain_qwen_memory.transport import AsyncEventStream, Clients, EventStream
 from langchain_qwen_memory.vocabulary import encoding
-from langchain_qwen_memory.wire import KNOBS, wire_request
+from langchain_qwen_memory.wire import KNOBS, plan_request, wire_request
 
 __all__ = ["ChatQwen"]
 
@@ -160,6 +163,8 @@ class ChatQwen(BaseChatOpenAI):
         `langchain_qwen_memory.model_errors`: each is OpenAI's class and LangChain's at once.
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # a refused option's error would show the key beside it
+
     model_name: str = Field(default="qwen-plus", alias="model")
     """Name of the model, as the server knows it."""
 
@@ -259,11 +264,13 @@ class ChatQwen(BaseChatOpenAI):
         said = "openai_api_base" in self.model_fields_set or not (self.region or self.workspace)
         given = self.openai_api_base if said else None
         url = resolve_url(base_url=given, region=self.region, workspace=self.workspace)
-        key = self.openai_api_key.get_secret_value() if self.openai_api_key else ""
-        self._link = Link(url=url, server=self.server, key=key)
+        from_variable = "openai_api_key" not in self.model_fields_set
+        given_key = clear_key(self.openai_api_key)
+        self._link = Link(url=url, server=self.server, key=given_key, key_is_the_services=from_variable)
         self.openai_api_base = url
+        key = self._link.sent_key
         if not key and self._link.kind == "dashscope":
-            raise ValueError(f"No key for {url}: set DASHSCOPE_API_KEY or give api_key=...")
+            raise ValueError(f"No key for {shown_url(url)}: set DASHSCOPE_API_KEY or give api_key=...")
         self._clients = Clients(
             self._client_options(url, key or "none"),
             http_client=self.http_client,
@@ -271,6 +278,12 @@ class ChatQwen(BaseChatOpenAI):
             proxy=self.openai_proxy,
         )
         return self
+
+    def __repr_args__(self) -> Any:
+        """What is shown of the object: no password of a URL, no header, as keys may stand in both."""
+        for name, value in super().__repr_args__():
+            if name not in {"default_headers", "default_query"}:
+                yield name, shown_url(value) if name == "openai_api_base" and value else value
 
     def _client_options(self, url: str, key: str) -> dict[str, Any]:
         options = {"timeout": self.request_timeout, "max_retries": self.max_retries}
@@ -311,7 +324,7 @@ class ChatQwen(BaseChatOpenAI):
                             run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                         yield chunk
             call.check_end(reader, events)
-        last = reader.last_chunk()
+            last = reader.last_chunk()
         if run_manager:
             run_manager.on_llm_new_token(last.text, chunk=last)
         yield last
@@ -334,7 +347,7 @@ class ChatQwen(BaseChatOpenAI):
                             await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                         yield chunk
             call.check_end(reader, events)
-        last = reader.last_chunk()
+            last = reader.last_chunk()
         if run_manager:
             await run_manager.on_llm_new_token(last.text, chunk=last)
         yield last
@@ -436,13 +449,13 @@ class ChatQwen(BaseChatOpenAI):
             ValueError: If the method needs a schema and there is none.
         """
         method = method or self._structured_method()
-        if method != "json_schema" or schema is None or not _is_modern(schema):
+        if method == "function_calling" or schema is None or not _is_modern(schema):
             method = "function_calling" if method == "json_schema" and schema is not None else method
             return super().with_structured_output(
                 schema, method=method, include_raw=include_raw, strict=strict, tools=tools, **kwargs
             )
         bound = self.bind(
-            response_format=wire_response_format(schema, strict=strict),
+            response_format=wire_response_format(schema, strict=strict) if method == "json_schema" else _JSON,
             ls_structured_output_format={"kwargs": {"method": method, "strict": strict}, "schema": schema},
             **({"tools": tools} if tools else {}),
             **kwargs,
@@ -474,17 +487,26 @@ class ChatQwen(BaseChatOpenAI):
         self,
         messages: Sequence[BaseMessage],
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | Any] | None = None,
-        **_: Any,
+        **kwargs: Any,
     ) -> int:
-        """Returns how many tokens a prompt is, template and tools included, as the service bills it; offline."""
-        preserves = self._info.preserve_thinking == "on" if self.preserve_thinking is None else self.preserve_thinking
+        """Returns how many tokens a prompt is, template and tools included, as the service bills it; offline.
+
+        Options of the call may be given too (`enable_thinking=...`): what is counted is what would be sent.
+        """
+        asked = common_names(kwargs) | ({"tools": list(tools)} if tools else {})
+        own = {name: asked.pop(name) for name in CONNECTION & asked.keys()}
+        kind = self._link.with_options(own).kind
+        planned = plan_request(messages, self._default_params, asked, server=kind)
+        said, choice = planned.params, planned.params.get("tool_choice")
         return count_tokens(
             list(messages),
-            model=self.model_name,
-            tools=tools or (),
-            thinking=self.enable_thinking,
-            reasoning="all" if preserves else "open_turn",
-            high_resolution=bool(self.vl_high_resolution_images),
+            model=said["model"],
+            tools=said["tools"] or (),
+            tool_choice=choice if isinstance(choice, str) else None,
+            response_format=(said["response_format"] or {}).get("type"),
+            thinking=planned.plan.thinks,
+            reasoning="all" if planned.preserves else "open_turn",
+            high_resolution=bool(planned.knobs.get("vl_high_resolution_images")),
         )
 
     def _resolve_model_profile(self) -> ModelProfile | None:
@@ -506,10 +528,54 @@ def _is_modern(schema: Any) -> bool:
     return not (isinstance(schema, type) and is_basemodel_subclass(schema)) or issubclass(schema, BaseModel)
 
 
+_JSON = {"type": "json_object"}
+
+
+class _WholeJson(JsonOutputParser):
+    """Reads JSON that is whole: LangChain's own parser closes what was cut off, which is a guess.
+
+    A stream shows what has come so far, as LangChain's does, and raises at its end if that was not all.
+    """
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        if not partial:
+            _check_whole(result[0])
+        return super().parse_result(result, partial=partial)
+
+    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:  # noqa: A002 - the parent's name
+        pieces: list[str] = []
+        yield from super()._transform(_heard(one, pieces) for one in input)
+        _check_whole(Generation(text="".join(pieces)))
+
+    async def _atransform(self, input: AsyncIterator[str | BaseMessage]) -> AsyncIterator[Any]:  # noqa: A002
+        pieces: list[str] = []
+        async for parsed in super()._atransform(_heard(one, pieces) async for one in input):
+            yield parsed
+        _check_whole(Generation(text="".join(pieces)))
+
+
+class _WholeObject(_WholeJson, PydanticOutputParser[Any]):
+    """The same, into an object."""
+
+
+def _heard(piece: str | BaseMessage, pieces: list[str]) -> str | BaseMessage:
+    pieces.append(piece if isinstance(piece, str) else str(piece.text))
+    return piece
+
+
+def _check_whole(answer: Generation) -> None:
+    try:
+        parse_json_markdown(answer.text, parser=json.loads)
+    except ValueError as error:
+        raise OutputParserException(
+            f"The answer is not whole JSON: {error}. If it was cut off, raise max_tokens.", llm_output=answer.text
+        ) from error
+
+
 def _parser(schema: Any) -> PydanticOutputParser[Any] | JsonOutputParser:
     if isinstance(schema, type) and issubclass(schema, BaseModel):
-        return PydanticOutputParser(pydantic_object=schema)
-    return JsonOutputParser()
+        return _WholeObject(pydantic_object=schema)
+    return _WholeJson()
 
 
 def _profile(info: ModelInfo) -> ModelProfile | None:

@@ -8,7 +8,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from langchain_qwen_memory.terminal.options import DEFAULT_MEMORIES, ChatOptions, MisuseError, default_db, short_path
+from langchain_qwen_memory.terminal.options import (
+    DEFAULT_MEMORIES,
+    SERVERS,
+    ChatOptions,
+    MisuseError,
+    default_db,
+    short_path,
+)
 from langchain_qwen_memory.terminal.say import Language, Say, asked_language
 
 _say = Say(asked_language(sys.argv))
@@ -78,6 +85,7 @@ def chat(  # noqa: PLR0917 - typer reads the options from the signature
     ] = None,
     model: Annotated[str | None, typer.Option(help=_say("opt_model"))] = None,
     base_url: Annotated[str | None, typer.Option(envvar="DASHSCOPE_API_BASE", help=_say("opt_base_url"))] = None,
+    server: Annotated[str, typer.Option(help=_say("opt_server", kinds=", ".join(SERVERS)))] = "auto",
     region: Annotated[str | None, typer.Option(help=_say("opt_region"))] = None,
     workspace: Annotated[str | None, typer.Option(help=_say("opt_workspace"))] = None,
     thinking: Annotated[bool | None, typer.Option("--thinking/--no-thinking", help=_say("opt_thinking"))] = None,
@@ -99,6 +107,7 @@ def chat(  # noqa: PLR0917 - typer reads the options from the signature
         model=model,
         base_url=base_url,
         api_key=os.environ.get("DASHSCOPE_API_KEY") or None,
+        server=server,
         region=region,
         workspace=workspace,
         thinking=thinking,

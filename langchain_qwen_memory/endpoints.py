@@ -4,7 +4,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-__all__ = ["REGIONS", "Server", "ServerKind", "endpoint_url", "other_regions", "region_of", "server_of"]
+__all__ = ["REGIONS", "Server", "ServerKind", "endpoint_url", "other_regions", "region_of", "server_of", "shown_url"]
 
 Server = Literal["auto", "dashscope", "vllm", "sglang", "llama.cpp", "ollama", "openrouter"]
 """What a user may say of the server; "auto" leaves it to the URL."""
@@ -80,6 +80,13 @@ def server_of(url: str, server: Server = "auto") -> ServerKind:
     return (
         "dashscope" if _is_alibaba(parts.hostname or "") or "/compatible-mode/" in f"{parts.path}/" else "self-hosted"
     )
+
+
+def shown_url(url: str) -> str:
+    """Returns a URL as it may be shown: without the name and password that some write into it."""
+    start, mark, rest = url.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{start}{mark}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _is_alibaba(host: str) -> bool:

@@ -83,8 +83,8 @@ def image_tokens(block: Mapping[str, Any], info: ModelInfo, *, high_resolution: 
     """
     rules = _seeing(info)
     side = _side(rules)
-    low = int(block.get("min_pixels") or rules.image_min_pixels)
-    high = int(block.get("max_pixels") or rules.image_max_pixels)
+    low = int(_said(block, "min_pixels") or rules.image_min_pixels)
+    high = int(_said(block, "max_pixels") or rules.image_max_pixels)
     if high_resolution:
         high = rules.image_max_pixels_high
     size = _stated_size(block) or image_size(media_data(block, "image", "image_url") or b"")
@@ -115,7 +115,7 @@ def video_tokens(block: Mapping[str, Any], info: ModelInfo) -> int:
         seconds, told = _film(media_data(block, "video", "video_url") or b"")
         seconds = block.get("duration") or seconds or UNKNOWN_SECONDS
         size = size or told
-        number = _frames(float(seconds), float(block.get("fps") or FRAMES_PER_SECOND), rules.video_max_frames)
+        number = _frames(float(seconds), float(_said(block, "fps") or FRAMES_PER_SECOND), rules.video_max_frames)
     side, low = _side(rules), rules.video_min_pixels
     high = max(min(rules.video_max_pixels, rules.video_total_pixels / max(number, 1) * 2), floor(low * 1.05))
     if size is None:
@@ -173,14 +173,14 @@ def wav_seconds(data: bytes) -> float | None:
 def media_data(block: Mapping[str, Any], *places: str) -> bytes | None:
     """Returns the bytes that stand in a content block, or None where it only points to them.
 
-    Reads LangChain's `base64` and `data`, OpenAI's `{"image_url": {"url": ...}}` and DashScope's
+    Reads LangChain's `base64` and `data`, Anthropic's `source`, OpenAI's `{"image_url": {"url": ...}}` and DashScope's
     `{"image": ...}`.
     """
-    for place in ("base64", "data", "url", *places):
+    for place in ("base64", "data", "url", "source", *places):
         held = block.get(place)
         if isinstance(held, Mapping):
             held = held.get("url") or held.get("data")
-        if held and (data := _decode(held, bare=place in {"base64", "data"})):
+        if held and (data := _decode(held, bare=place in {"base64", "data", "source"})):
             return data
     return None
 
@@ -198,6 +198,12 @@ def _decode(held: object, *, bare: bool = False) -> bytes | None:
         return base64.b64decode(held)
     except (binascii.Error, ValueError):
         return None
+
+
+def _said(block: Mapping[str, Any], name: str) -> Any:
+    """What a block says of how finely it is looked at; LangChain keeps such words in `extras`."""
+    extras = block.get("extras")
+    return (extras.get(name) if isinstance(extras, Mapping) else None) or block.get(name)
 
 
 def _stated_size(block: Mapping[str, Any]) -> tuple[int, int] | None:

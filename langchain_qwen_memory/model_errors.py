@@ -34,7 +34,7 @@ from langchain_core.exceptions import (
     ModelTimeoutError,
 )
 
-from langchain_qwen_memory.endpoints import other_regions
+from langchain_qwen_memory.endpoints import ServerKind, other_regions, server_of, shown_url
 
 __all__ = [
     "QwenArrearsError",
@@ -167,21 +167,23 @@ _STATUSES: dict[int, type[openai.APIStatusError]] = {
 
 
 @contextmanager
-def service_errors(url: str, *, secrets: Sequence[str] = ()) -> Iterator[None]:
+def service_errors(url: str, *, secrets: Sequence[str] = (), kind: ServerKind | None = None) -> Iterator[None]:
     """Raises what happens inside as this module's classes.
 
     Args:
         url: The base URL that is called; named in the error.
         secrets: Texts that must not stand in an error, though a server may repeat them: the key.
+        kind: What answers there; None: what the URL says.
     """
     try:
         yield
     except openai.APIError as error:
         # Not "from error": its text and traceback repeat the server's words, in which a key may stand.
-        raise _translated(error, url, secrets) from None
+        own = (kind or server_of(url)) != "dashscope"
+        raise _translated(error, shown_url(url), secrets, own=own) from None
 
 
-def _translated(error: openai.APIError, url: str, secrets: Sequence[str]) -> openai.APIError:
+def _translated(error: openai.APIError, url: str, secrets: Sequence[str], *, own: bool) -> openai.APIError:
     if isinstance(error, QwenResponseError | QwenConnectionError):
         return error
     if isinstance(error, openai.APITimeoutError):
@@ -190,11 +192,11 @@ def _translated(error: openai.APIError, url: str, secrets: Sequence[str]) -> ope
         timeout.args = (timeout.message,)
         return timeout
     if isinstance(error, openai.APIConnectionError):
-        reason = str(error.__cause__ or error.message).rstrip(".")
+        reason = _hidden(str(error.__cause__ or error.message).rstrip("."), secrets)
         return QwenConnectionError(message=f"No connection to {url}, or it broke off: {reason}.", request=error.request)
     message, code, request_id = _said(error)
     kind = _kind(error, message, code)
-    text = _hidden(_text(kind, message, code, request_id, url), secrets)
+    text = _hidden(_text(message, code, request_id, _advice(kind, url, code, own=own)), secrets)
     if not issubclass(kind, openai.APIStatusError) or not hasattr(error, "response"):
         return kind(message=text, request=error.request, body=error.body)
     return kind(message=text, response=error.response, body=error.body)
@@ -246,11 +248,17 @@ def _kind(error: openai.APIError, message: str, code: str) -> type[openai.APIErr
     return _STATUSES.get(status, QwenServerError if status >= _SERVER_FAILS else QwenInvalidRequestError)
 
 
-def _text(kind: type[Exception], message: str, code: str, request_id: str, url: str) -> str:
+def _text(message: str, code: str, request_id: str, advice: str) -> str:
     marks = ", ".join(f"{name} {value}" for name, value in (("code", code), ("request id", request_id)) if value)
     told = message.strip().rstrip(".") + (f" ({marks})." if marks else ".")
-    advice = _ADVICE.get(kind, "").format(url=url, others=_others(url))
     return f"{told} {advice}".strip()
+
+
+def _advice(kind: type[Exception], url: str, code: str, *, own: bool) -> str:
+    if own and kind is QwenModelNotFoundError and "model" not in code.lower():
+        return f"Asked {url}: is base_url right? Most end in /v1. Is model=... the name the server gave it?"
+    words = _OWN_ADVICE.get(kind, _ADVICE.get(kind, "")) if own else _ADVICE.get(kind, "")
+    return words.format(url=url, others=_others(url))
 
 
 _ADVICE: dict[type[Exception], str] = {
@@ -266,14 +274,27 @@ _ADVICE: dict[type[Exception], str] = {
 }
 
 
+_OWN_ADVICE: dict[type[Exception], str] = {
+    QwenAuthenticationError: (
+        "Tried {url}, a server of your own: give the key it was started with as api_key=... "
+        "(DASHSCOPE_API_KEY is not sent to it)."
+    ),
+    QwenModelNotFoundError: "Looked for it at {url}; give model=... by the name the server gave it.",
+    QwenRateLimitError: "Wait, or raise max_retries.",
+    QwenArrearsError: "",
+    QwenContentInspectionError: "",
+}
+"""What is said instead of a server of one's own, which has no regions, no console and no inspection."""
+
+
 def _others(url: str) -> str:
     return ", ".join(f"{region} {other}" for region, other in other_regions(url).items())
 
 
 def _hidden(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
+        for form in (secret, repr(secret)[1:-1]):  # as it is, and as a quoting error writes it
+            text = text.replace(form, "***") if form else text
     return text
 
 

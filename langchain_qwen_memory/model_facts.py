@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
+from langchain_core.runnables import Runnable, RunnableSequence, RunnableWithFallbacks
+from langchain_core.runnables.base import RunnableBindingBase
+from langchain_core.runnables.configurable import DynamicRunnable
 
-from langchain_qwen_memory.catalogue import model_info
+from langchain_qwen_memory.catalogue import ModelInfo, model_info
+from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.turns import Counter, LiveTurn
 
 ANSWER_ROOM = 2_048
 """Tokens set aside for the answer where the model has no `max_tokens`."""
+_LEAST_INPUT = 4
+"""The prompt has a quarter of the context at least: memory in less is none."""
 _THINK_TAGS = 4
 """Tokens of the marks around reasoning."""
 
@@ -54,37 +59,76 @@ class ModelFacts:
         return sum(count_text(thought, model=self.name) + _THINK_TAGS for thought in thoughts if thought)
 
 
-def chat_model_in(runnable: Any) -> BaseChatModel | None:
-    """The chat model inside a runnable: itself, bound, or a step of a chain; None if there is none."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A chat model inside a runnable, as it is called there."""
+
+    model: BaseChatModel
+    """The model."""
+    bound: Mapping[str, Any]
+    """What `bind` and `bind_tools` add to each call."""
+
+    def says(self, option: str) -> Any:
+        """An option of its calls: as bound, else as the model has it; None if it knows no such option."""
+        return self.bound.get(option, getattr(self.model, option, None))
+
+    @property
+    def name(self) -> str:
+        """Its name at the provider."""
+        own = getattr(self.model, "model_name", None) or getattr(self.model, "model", None)
+        return str(self.bound.get("model") or own or "")
+
+
+def chat_models_in(runnable: Any, bound: Mapping[str, Any] | None = None) -> tuple[Asked, ...]:
+    """The chat models that a runnable may call: itself, bound, retried, configured, in a chain, or as a fallback.
+
+    Args:
+        runnable: Any.
+        bound: What is bound around it.
+
+    Returns:
+        The first choice first; nothing if there is no chat model in it. Of a chain it is the last step with one.
+    """
+    bound = bound or {}
     if isinstance(runnable, BaseChatModel):
-        return runnable
-    if isinstance(runnable, RunnableBinding):
-        return chat_model_in(runnable.bound)
+        return (Asked(runnable, bound),)
+    if isinstance(runnable, RunnableBindingBase):
+        return chat_models_in(runnable.bound, {**runnable.kwargs, **bound})
+    if isinstance(runnable, RunnableWithFallbacks):
+        return tuple(found for each in runnable.runnables for found in chat_models_in(each, bound))
+    if isinstance(runnable, DynamicRunnable):
+        return chat_models_in(runnable.default, bound)
     if isinstance(runnable, RunnableSequence):
-        found = (chat_model_in(step) for step in reversed(runnable.steps))
-        return next((model for model in found if model is not None), None)
-    return None
+        return next(filter(None, map(chat_models_in, reversed(runnable.steps))), ())
+    return ()
 
 
 def model_facts(runnable: Runnable[Any, Any], *, max_input_tokens: int | None = None) -> ModelFacts:
     """Ask a model for what memory needs.
 
     Args:
-        runnable: A chat model, alone, bound or in a chain.
+        runnable: A chat model, alone, bound, with retries or fallbacks, or in a chain.
         max_input_tokens: The limit, where the user knows better.
 
     Returns:
-        The model's own `profile` counts first, then the catalogue; an unknown model gets the catalogue's defaults.
+        Facts of the first model; the limit is the least of all that may be called. Of the catalogue and the model's
+        own `profile` the lower limit counts; an unknown model has its `profile`, or else the catalogue's defaults.
+
+    Raises:
+        MemoryOptionError: `max_tokens` leaves less than a quarter of the context for the prompt.
     """
-    model = chat_model_in(runnable)
-    name = str(getattr(model, "model_name", None) or getattr(model, "model", None) or "")
-    knows_thinking = "preserve_thinking" in type(model).model_fields if model is not None else False
-    preserve, by_default = getattr(model, "preserve_thinking", None), model_info(name).preserve_thinking == "on"
+    found = chat_models_in(runnable)
+    first = found[0] if found else None
+    name = first.name if first else ""
+    knows_thinking = first is not None and "preserve_thinking" in type(first.model).model_fields
+    preserve = first.says("preserve_thinking") if first else None
+    by_default = model_info(name).preserve_thinking == "on"
+    limits = [max_input_tokens] if max_input_tokens else [_max_input(each) for each in found]
     return ModelFacts(
         name=name,
-        max_input=max_input_tokens or _max_input(model, name),
+        max_input=min(limits, default=_room(model_info(name), ANSWER_ROOM, {})),
         count=partial(_count, name),
-        region=str(getattr(model, "region", None) or "beijing"),
+        region=str((first and first.says("region")) or "beijing"),
         returns_thinking=knows_thinking,
         keeps_thinking=knows_thinking and bool(by_default if preserve is None else preserve),
     )
@@ -96,14 +140,29 @@ def _count(name: str, message: BaseMessage) -> int:
     return count_message(message, model=name)
 
 
-def _max_input(model: BaseChatModel | None, name: str) -> int:
-    info = model_info(name)
-    answer = getattr(model, "max_tokens", None) or min(info.max_output, ANSWER_ROOM)
-    profile = getattr(model, "profile", None) or {}
+def _max_input(asked: Asked) -> int:
+    info = model_info(asked.name)
+    answer = asked.says("max_tokens") or asked.says("max_completion_tokens")
+    thinks = asked.says("enable_thinking")
+    thinks = thinks if thinks is not None else info.thinking in ("by_default", "always")
+    profile = getattr(asked.model, "profile", None) or {}
+    room = _room(info, int(answer or min(info.max_output, ANSWER_ROOM)), profile)
+    return min(room, info.max_input_thinking) if thinks and info.known else room
+
+
+def _room(info: ModelInfo, answer: int, profile: Mapping[str, Any]) -> int:
+    """Tokens of a prompt, so that prompt and answer are no more than the context."""
     declared = profile.get("max_input_tokens")
     if declared and not info.known:
-        return int(max(declared - answer, declared // 2))
-    thinks = getattr(model, "enable_thinking", None)
-    if thinks if thinks is not None else info.thinking in ("by_default", "always"):
-        return int(max(min(info.max_input, info.max_input_thinking, info.context - answer), info.context // 4))
-    return int(max(min(info.max_input, info.context - answer), info.context // 2))
+        context = most = int(declared)
+    else:
+        context, most = info.context, min(info.max_input, int(declared or info.max_input))
+    left = context - answer
+    if left >= context // _LEAST_INPUT:
+        return min(most, left)
+    if info.known or declared:
+        raise MemoryOptionError(
+            f"max_tokens={answer:,} leaves {max(0, left):,} of the {context:,} tokens of {info.name!r} for the prompt, "
+            f"which is less than a quarter. Write max_tokens={context * 3 // 4}, or less."
+        )
+    return context // _LEAST_INPUT  # a default of ours: not a reason to refuse

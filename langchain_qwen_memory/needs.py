@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.constants import TAG_NOSTREAM
 
@@ -16,8 +15,14 @@ from langchain_qwen_memory.archive.base import Archive, Hit, Turn
 from langchain_qwen_memory.errors import ThreadError
 from langchain_qwen_memory.memory.base import Answer, Ask, FindNote, Need, PutNote, Search
 from langchain_qwen_memory.memory.text import said
-from langchain_qwen_memory.model_facts import chat_model_in
+from langchain_qwen_memory.model_facts import Asked, chat_models_in
 from langchain_qwen_memory.wiring import Owner
+
+_OF_THE_CHAT = (
+    *("tool_choice", "parallel_tool_calls", "response_format", "ls_structured_output_format", "stop"),
+    *("max_tokens", "max_completion_tokens", "thinking_budget", "reasoning_effort"),
+)
+"""What is bound for the chat's answers and not meant for a summary."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +61,7 @@ class Means:
     def meet(self, need: Need | Append | Known) -> Any:
         """Bring what a need asks for."""
         if isinstance(need, Ask):
-            model, options = quiet(need.model or self.model, need.max_tokens)
+            model, options = quiet(need.model or self.model, need.max_tokens, need.timeout)
             return _answer(model.invoke(list(need.messages), self._hidden(), **options))
         if self.archive is None:
             return _nothing(need)
@@ -66,7 +71,7 @@ class Means:
     async def ameet(self, need: Need | Append | Known) -> Any:
         """`meet`, without blocking."""
         if isinstance(need, Ask):
-            model, options = quiet(need.model or self.model, need.max_tokens)
+            model, options = quiet(need.model or self.model, need.max_tokens, need.timeout)
             return _answer(await model.ainvoke(list(need.messages), self._hidden(), **options))
         if self.archive is None:
             return _nothing(need)
@@ -112,25 +117,44 @@ def _nothing(need: Need | Append | Known) -> list[Hit] | Mapping[str, Any] | Non
     return need.note if isinstance(need, PutNote) else None
 
 
-def quiet(model: Runnable[Any, Any], max_tokens: int) -> tuple[Runnable[Any, Any], dict[str, Any]]:
-    """How a model is asked for a summary: a short answer, no thinking, no tools.
+def quiet(model: Runnable[Any, Any], max_tokens: int, timeout: float) -> tuple[Runnable[Any, Any], dict[str, Any]]:
+    """How a model is asked for a summary: a short answer, no thinking, no tools, in time.
 
     A model that knows `enable_thinking` keeps its bound tools, which belong to the prefix that the provider has
-    cached, and is told not to call them. Any other is asked as it was before tools were bound.
+    cached, and is told not to call them. Any other is asked as it was before tools were bound. Fallbacks stay;
+    retries around the model do not, since a fold that failed is tried again at a later turn.
+
+    Args:
+        model: The chat's own model or another, bound or with fallbacks.
+        max_tokens: The longest answer wanted.
+        timeout: Seconds; passed on to models that take a time limit. A runnable without a chat model has none.
+
+    Returns:
+        What to call, and with which options.
     """
-    chat = chat_model_in(model)
-    if chat is None:
+    found = chat_models_in(model)
+    if not found:
         return model, {}
-    if "enable_thinking" not in type(chat).model_fields:
-        return chat, _short(chat, max_tokens)
-    options = {"max_tokens": max_tokens, "enable_thinking": False}
-    if isinstance(model, RunnableBinding) and model.kwargs.get("tools"):
-        return model, {**options, "tool_choice": "none"}
-    return chat, options
+    if len(found) == 1:
+        return found[0].model, _options(found[0], max_tokens, timeout)
+    first, *others = [asked.model.bind(**_options(asked, max_tokens, timeout)) for asked in found]
+    return first.with_fallbacks(others), {}
 
 
-def _short(chat: BaseChatModel, max_tokens: int) -> dict[str, Any]:
-    return {"max_tokens": max_tokens} if "max_tokens" in type(chat).model_fields else {}
+def _options(asked: Asked, max_tokens: int, timeout: float) -> dict[str, Any]:
+    fields, left = type(asked.model).model_fields, {*_OF_THE_CHAT}
+    options: dict[str, Any] = {"max_tokens": max_tokens} if "max_tokens" in fields else {}
+    if "enable_thinking" in fields:
+        options["enable_thinking"] = False
+        if asked.bound.get("tools"):
+            options["tool_choice"] = "none"
+    else:
+        left |= {"tools", "functions"}
+    limit = next((name for name in ("request_timeout", "timeout") if name in fields), None)
+    if limit is not None:
+        own = asked.bound.get("timeout", getattr(asked.model, limit))
+        options["timeout"] = min(own, timeout) if isinstance(own, int | float) else timeout
+    return {**{name: value for name, value in asked.bound.items() if name not in left}, **options}
 
 
 def _answer(message: Any) -> Answer:

@@ -1,5 +1,7 @@
 """Reads what a Qwen server answers, whole or in pieces, into LangChain's messages: one reader for both."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -42,6 +44,7 @@ class AnswerReader:
         self._withheld: list[str] = []
         self._reasoning: list[str] = []
         self._answer: list[str] = []
+        self._halves = {"reasoning": "", "answer": ""}
         self._calls = CallBook()
         self._extra: dict[str, Any] = {}
         self._logprobs: dict[str, Any] | None = None
@@ -53,7 +56,15 @@ class AnswerReader:
         """Anything of an answer has come, be it empty."""
 
     def take(self, event: dict[str, Any]) -> Delta | None:
-        """Reads one event of a stream; None if it holds nothing to show."""
+        """Reads one event of a stream; None if it holds nothing to show.
+
+        Raises:
+            UnreadableError: If it is not of the protocol's form.
+        """
+        with _readable(event):
+            return self._take(event)
+
+    def _take(self, event: dict[str, Any]) -> Delta | None:
         if usage := event.get("usage"):
             self._usage = usage
         choices = event.get("choices")
@@ -75,7 +86,7 @@ class AnswerReader:
         if self._is_all_thinking():
             answer, reasoning = "".join(self._reasoning), ""
             self._answer, self._reasoning = [answer], []
-        return Delta(reasoning, answer, self._calls.spoilers(), {}, None)
+        return Delta(reasoning, answer, self._calls.spoilers(cut=self.finish_reason == "length"), {}, None)
 
     def chunk(self, delta: Delta) -> ChatGenerationChunk:
         """Returns what one event brought as LangChain's chunk."""
@@ -104,7 +115,7 @@ class AnswerReader:
 
     def generation(self) -> ChatGeneration:
         """Returns the whole answer; to be asked after `close`."""
-        calls, broken = self._calls.finished()
+        calls, broken = self._calls.finished(cut=self.finish_reason == "length")
         message = AIMessage(
             content="".join(self._answer),
             additional_kwargs=_additional("".join(self._reasoning), self._extra),
@@ -125,7 +136,8 @@ class AnswerReader:
         content, fragments, audio = delta.get("content") or "", delta.get("tool_calls"), delta.get("audio")
         if not (reasoning or content or fragments or audio or logprobs):
             return None
-        parted = self._part(reasoning, _plain(content), ends=bool(content or fragments))
+        reasoning, text = self._whole("reasoning", reasoning), self._whole("answer", _plain(content))
+        parted = self._part(reasoning, text, ends=bool(content or fragments))
         calls = self._calls.add(fragments) if fragments else []
         extra = self._hear(audio) if audio else {}
         if logprobs:
@@ -133,6 +145,15 @@ class AnswerReader:
         if not (parted.reasoning or parted.answer or calls or extra or logprobs):
             return None
         return Delta(parted.reasoning, parted.answer, calls, extra, logprobs)
+
+    def _whole(self, stream: str, text: str) -> str:
+        """Keeps back the first half of an emoji that a server sent as two escapes in two events."""
+        if not text:
+            return text
+        text = self._halves[stream] + text
+        self._halves[stream] = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
+        text = text.removesuffix(self._halves[stream]) if self._halves[stream] else text
+        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def _part(self, reasoning: str, content: str, *, ends: bool) -> Parted:
         if self._holds and reasoning:
@@ -157,9 +178,11 @@ class AnswerReader:
 
     def _is_all_thinking(self) -> bool:
         """Whether the answer came where thinking is expected: told not to think, or only assumed to be thinking."""
-        if self.finish_reason != "stop" or len(self._calls) or any(self._answer):
+        if any(self._answer) or not any(self._reasoning):
             return False
-        return any(self._reasoning) and (self._holds or self._filter.assumed)
+        if self._filter.assumed and self.finish_reason == "tool_calls":
+            return True  # words before a call, of a server that did not think
+        return self.finish_reason == "stop" and not len(self._calls) and (self._holds or self._filter.assumed)
 
     def _hear(self, audio: dict[str, Any]) -> dict[str, Any]:
         """Takes a piece of a spoken answer; numbers in it would be added up by LangChain and are said once."""
@@ -181,6 +204,18 @@ class AnswerReader:
         return {key: value for key, value in named.items() if value} | ({"id": about["id"]} if "id" in about else {})
 
 
+class UnreadableError(ValueError):
+    """An answer is not of the protocol's form."""
+
+
+@contextmanager
+def _readable(event: Any) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, KeyError, AttributeError, IndexError) as error:
+        raise UnreadableError(f"{type(error).__name__}: {error} in {str(event)[:200]}") from error
+
+
 def read_completion(
     body: dict[str, Any], *, opens: bool = False, told_off: bool = False, looks: bool = True
 ) -> ChatResult:
@@ -188,6 +223,11 @@ def read_completion(
 
     A whole text shows by a closing tag without an opening one that its template opened the thinking.
     """
+    with _readable(body):
+        return _completion(body, opens=opens, told_off=told_off, looks=looks)
+
+
+def _completion(body: dict[str, Any], *, opens: bool, told_off: bool, looks: bool) -> ChatResult:
     generations = []
     for choice in body["choices"]:
         message = choice["message"]
@@ -204,6 +244,11 @@ def read_usage(usage: dict[str, Any] | None) -> UsageMetadata | None:
     """Reads a server's token counts; what it does not say is absent, not zero."""
     if not usage:
         return None
+    with _readable(usage):
+        return _usage(usage)
+
+
+def _usage(usage: dict[str, Any]) -> UsageMetadata:
     given, made = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
     of_input, of_output = (
         usage.get("prompt_tokens_details") or {},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -63,7 +63,7 @@ def make_report(
     prefix = _prefix_kept(thread, stable)
     if prefix is not None:
         report["prefix_kept"] = prefix
-    _add_savings(wiring, report, answer=wiring.facts.count(newest.messages[-1]))
+    _add_savings(wiring, report, newest.messages)
     return report, stable
 
 
@@ -114,22 +114,25 @@ def _prefix_kept(thread: Thread, stable: Mapping[str, Any]) -> float | None:
     return float(round(min(1.0, kept / whole), 4))
 
 
-def _add_savings(wiring: Wiring, report: Report, *, answer: int) -> None:
+def _add_savings(wiring: Wiring, report: Report, messages: Sequence[Any]) -> None:
     """Money saved against sending the whole transcript, at the cached share that this turn's calls had.
 
-    `answer` is what the answer costs, which is part of the transcript now and was not when the question was sent.
+    Each call of the turn, as many as have a usage, would have carried what the last view left out. The answer is
+    part of the transcript now, and was not when the question was sent.
     """
     from langchain_qwen_memory.catalogue import price
 
-    sent = report["view_tokens"]
-    whole = max(sent, report["system_tokens"] + report["transcript_tokens"] - answer)
+    sent, paid_for = report["view_tokens"], report["input_tokens"]
+    calls = sum(bool(isinstance(message, AIMessage) and message.usage_metadata) for message in messages)
+    left_out = report["system_tokens"] + report["transcript_tokens"] - wiring.facts.count(messages[-1]) - sent
+    whole = max(sent, sent + left_out)
     tier = price(wiring.facts.name, region=wiring.facts.region, input_tokens=sent)
     full = price(wiring.facts.name, region=wiring.facts.region, input_tokens=whole)
-    if tier is None or full is None or not report["input_tokens"]:
+    if tier is None or full is None or not paid_for:
         return
-    cached = report["cached_tokens"] / report["input_tokens"]
-    would = whole * ((1 - cached) * full.input + cached * full.cache_hit)
-    paid = sent * ((1 - cached) * tier.input + cached * tier.cache_hit)
+    cached = report["cached_tokens"] / paid_for
+    would = (paid_for + calls * (whole - sent)) * ((1 - cached) * full.input + cached * full.cache_hit)
+    paid = paid_for * ((1 - cached) * tier.input + cached * tier.cache_hit)
     paid += report["summary_input_tokens"] * tier.input + report["summary_output_tokens"] * tier.output
     report["saved"] = round((would - paid) / 1e6, 8)
     report["currency"] = tier.currency

@@ -46,18 +46,20 @@ def settle(
     *,
     server: ServerKind,
     template: dict[str, Any],
+    goes_on: bool = False,
 ) -> Plan:
     """Decides; changes `knobs` and `params`, which are the call's own copies.
 
-    On Alibaba's service a forced tool choice and JSON mode are refused while thinking. There, thinking is switched off
-    for the call; where it cannot be (QwQ, Qwen3-Thinking), the tool choice becomes "auto" and the format a sentence,
-    with a warning. A server of one's own is taken to allow both.
+    On Alibaba's service a forced tool choice, JSON mode and an answer already begun (`partial`) are refused while
+    thinking. There, thinking is switched off for the call; where it cannot be (QwQ, Qwen3-Thinking), the tool choice
+    becomes "auto" and the format a sentence, with a warning. A server of one's own is taken to allow them all.
 
     Args:
         info: What is known of the model.
         knobs: Qwen's own parameters.
         params: OpenAI's parameters.
         server: What answers.
+        goes_on: The last message is the beginning of the answer.
         template: The `chat_template_kwargs` of the call, where a user may have said the same.
     """
     if knobs.get("reasoning_effort") == "none" and server != "ollama":
@@ -68,7 +70,7 @@ def settle(
     tools = wire_tools(params.get("tools"))
     choice = wire_tool_choice(params.get("tool_choice"), tools or ())
     if server == "dashscope":
-        if thinks and info.thinking != "always" and (is_forced(choice) or _is_json_mode(answer_format)):
+        if thinks and info.thinking != "always" and (goes_on or is_forced(choice) or _is_json_mode(answer_format)):
             knobs |= {"enable_thinking": False, "thinking_budget": None, "reasoning_effort": None}
             thinks, asked = False, False
         if thinks and is_forced(choice):

@@ -11,65 +11,21 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextvars import copy_context
 from typing import Any
-from weakref import WeakValueDictionary
 
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
+
+from langchain_qwen_memory.locks import lock_of
 
 logger = logging.getLogger("langchain_qwen_memory")
 
-_registry = threading.Lock()
 _tasks: set[asyncio.Task[None]] = set()
 _END = object()
-
-
-class _Lock:
-    """A lock that threads and event loops share."""
-
-    __slots__ = ("__weakref__", "_lock")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        with self._lock:
-            yield
-
-    @asynccontextmanager
-    async def aheld(self) -> AsyncIterator[None]:
-        if not self._lock.acquire(blocking=False):
-            await self._wait()
-        try:
-            yield
-        finally:
-            self._lock.release()
-
-    async def _wait(self) -> None:
-        waiting = asyncio.ensure_future(asyncio.to_thread(self._lock.acquire))
-        try:
-            await asyncio.shield(waiting)
-        except asyncio.CancelledError:
-            waiting.add_done_callback(lambda _: self._lock.release())
-            raise
-
-
-_locks: WeakValueDictionary[tuple[int, str], _Lock] = WeakValueDictionary()
-
-
-def _lock_of(graph: Any, config: RunnableConfig) -> _Lock:
-    """The lock of a thread; graphs that share a checkpointer share it."""
-    owner = graph.checkpointer if graph.checkpointer not in (None, True, False) else graph
-    key = (id(owner), str(config.get("configurable", {}).get("thread_id", "")))
-    with _registry:
-        lock = _locks.get(key)
-        if lock is None:
-            lock = _locks[key] = _Lock()
-        return lock
+_FINISHING = ("interrupt_before", "interrupt_after", "durability")
+"""Options of a run that hold for the run before it too, where that has to be finished."""
 
 
 def run_turn(graph: Any, message: Any, config: RunnableConfig, *, context: Any = None, **options: Any) -> Any:
@@ -77,24 +33,25 @@ def run_turn(graph: Any, message: Any, config: RunnableConfig, *, context: Any =
 
     Args:
         graph: From `create_chat_graph`, `create_agent`, or one of your own.
-        message: The user's message: a text, a message, a list of them, or a `Command`.
+        message: The user's message: a text, a message, a list of them, or a `Command`. None goes on where a run
+            stopped: at a breakpoint, or in a crash.
         config: With the `thread_id`.
         context: As in `graph.invoke`: a dict or an object with `user_id`.
         options: Others of `graph.invoke`.
     """
-    with _lock_of(graph, config).held():
-        _finish(graph, config, context)
+    with lock_of(graph, config).held():
+        _finish(graph, message, config, context, options)
         return graph.invoke(_input(message), config, context=context, **options)
 
 
 async def arun_turn(graph: Any, message: Any, config: RunnableConfig, *, context: Any = None, **options: Any) -> Any:
-    """`run_turn`, async. A caller who is cancelled does not stop the turn."""
+    """`run_turn`, async. A caller who is cancelled does not stop the turn; the end of the loop does."""
     result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     async def work() -> None:
         try:
-            async with _lock_of(graph, config).aheld():
-                await _afinish(graph, config, context)
+            async with lock_of(graph, config).aheld():
+                await _afinish(graph, message, config, context, options)
                 _settle(result, await graph.ainvoke(_input(message), config, context=context, **options))
         except BaseException as error:  # noqa: BLE001 - handed to the caller, or logged when there is none
             _fail(result, error)
@@ -113,54 +70,85 @@ def stream_turn(
     """
     options.setdefault("stream_mode", "messages")
     chunks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    left = threading.Event()
 
     def work() -> None:
         end: Any = _END
         try:
-            with _lock_of(graph, config).held():
-                _finish(graph, config, context)
+            with lock_of(graph, config).held():
+                _finish(graph, message, config, context, options)
                 for chunk in graph.stream(_input(message), config, context=context, **options):
                     chunks.put((None, chunk))
         except BaseException as error:  # noqa: BLE001 - raised again where the reader is
             end = error
         chunks.put((end, None))
+        if left.is_set():
+            _log_unread(chunks)
 
     threading.Thread(target=copy_context().run, args=(work,), name="qwen-memory-turn").start()
-    while True:
-        end, chunk = chunks.get()
-        if end is _END:
-            return
-        if end is not None:
-            raise end
-        yield chunk
+    try:
+        while True:
+            end, chunk = chunks.get()
+            if end is _END:
+                return
+            if end is not None:
+                raise end
+            yield chunk
+    finally:
+        left.set()
+        _log_unread(chunks)
 
 
 async def astream_turn(
     graph: Any, message: Any, config: RunnableConfig, *, context: Any = None, **options: Any
 ) -> AsyncIterator[Any]:
-    """`stream_turn`, async: the graph runs in a task of its own."""
+    """`stream_turn`, async: the graph runs in a task of its own, on the loop that reads.
+
+    The turn goes on when the reader leaves, and ends with the loop: `asyncio.run(...)` cancels it on its way out, as
+    does a server that shuts down. What was answered by then is kept, and the turn is finished before the thread's
+    next one, by `run_turn` and its like. Where each request has a loop of its own, read to the end, or use
+    `stream_turn`, which has a thread.
+    """
     options.setdefault("stream_mode", "messages")
     chunks: asyncio.Queue[Any] = asyncio.Queue()
+    left = threading.Event()
 
     async def work() -> None:
         end: Any = _END
         try:
-            async with _lock_of(graph, config).aheld():
-                await _afinish(graph, config, context)
+            async with lock_of(graph, config).aheld():
+                await _afinish(graph, message, config, context, options)
                 async for chunk in graph.astream(_input(message), config, context=context, **options):
                     chunks.put_nowait((None, chunk))
         except BaseException as error:  # noqa: BLE001 - raised again where the reader is
             end = error
         chunks.put_nowait((end, None))
+        if left.is_set():
+            _log_unread(chunks)
 
     _go_on(work())
-    while True:
-        end, chunk = await chunks.get()
-        if end is _END:
-            return
-        if end is not None:
-            raise end
-        yield chunk
+    try:
+        while True:
+            end, chunk = await chunks.get()
+            if end is _END:
+                return
+            if end is not None:
+                raise end
+            yield chunk
+    finally:
+        left.set()
+        _log_unread(chunks)
+
+
+def _log_unread(chunks: Any) -> None:
+    """Log the error of a turn whose reader had left; worker and reader both look, and one of them finds it."""
+    try:
+        while True:
+            end, _ = chunks.get_nowait()
+            if isinstance(end, BaseException):
+                logger.warning("a turn whose reader had left ended in an error", exc_info=end)
+    except (queue.Empty, asyncio.QueueEmpty):
+        return
 
 
 def _go_on(work: Any) -> None:
@@ -177,7 +165,7 @@ def _settle(result: asyncio.Future[Any], value: Any) -> None:
 
 def _fail(result: asyncio.Future[Any], error: BaseException) -> None:
     if not result.done():
-        result.set_exception(error)
+        result.cancel() if isinstance(error, asyncio.CancelledError) else result.set_exception(error)
     else:
         logger.warning("a turn whose caller had left ended in an error", exc_info=error)
 
@@ -185,35 +173,63 @@ def _fail(result: asyncio.Future[Any], error: BaseException) -> None:
 def _input(message: Any) -> Any:
     from langgraph.types import Command
 
-    if isinstance(message, Command) or (isinstance(message, dict) and "messages" in message):
+    if message is None or isinstance(message, Command) or (isinstance(message, dict) and "messages" in message):
         return message
     return {"messages": HumanMessage(message) if isinstance(message, str) else message}
 
 
-def _finish(graph: Any, config: RunnableConfig, context: Any) -> None:
-    """Finish a turn whose answer is there and whose last nodes never ran."""
-    if graph.checkpointer in (None, False) or not _answered(graph.get_state(config)):
+def _finish(graph: Any, message: Any, config: RunnableConfig, context: Any, options: Mapping[str, Any]) -> None:
+    """Finish a turn whose answer is there and whose last nodes never ran.
+
+    Nothing that a person did not ask for is run: a turn that stopped before its tools, in them or at a breakpoint is
+    left as it is; the view gives the open calls a result that says so.
+    """
+    if not _keeps(graph, message) or not _answered(graph, graph.get_state(config), options):
         return
     try:
-        graph.invoke(None, config, context=context)
+        graph.invoke(None, config, context=context, **_of_finishing(options))
     except Exception as error:  # the new question must not fail for the old one
         logger.warning("the interrupted turn before this one could not be finished", exc_info=error)
 
 
-async def _afinish(graph: Any, config: RunnableConfig, context: Any) -> None:
-    if graph.checkpointer in (None, False) or not _answered(await graph.aget_state(config)):
+async def _afinish(graph: Any, message: Any, config: RunnableConfig, context: Any, options: Mapping[str, Any]) -> None:
+    if not _keeps(graph, message) or not _answered(graph, await graph.aget_state(config), options):
         return
     try:
-        await graph.ainvoke(None, config, context=context)
+        await graph.ainvoke(None, config, context=context, **_of_finishing(options))
     except Exception as error:
         logger.warning("the interrupted turn before this one could not be finished", exc_info=error)
 
 
-def _answered(state: Any) -> bool:
+def _keeps(graph: Any, message: Any) -> bool:
+    """Whether there may be a run to finish; with None the caller goes on with it."""
+    return message is not None and graph.checkpointer not in (None, False)
+
+
+def _of_finishing(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in _FINISHING if name in options}
+
+
+def _answered(graph: Any, state: Any, options: Mapping[str, Any]) -> bool:
     """Whether a run stopped between an answer and its end; one that waits for a person did not stop."""
-    if state.interrupts or not state.tasks:
+    if state.interrupts or not state.tasks or _at_breakpoint(graph, state, options):
         return False
-    if any(task.result for task in state.tasks):  # written, and not yet in a checkpoint: `next` does not name these
-        return True
-    messages = state.values.get("messages") or []
-    return bool(messages) and not isinstance(messages[-1], HumanMessage)
+    last = _last_message(state)
+    return isinstance(last, AIMessage) and not last.tool_calls
+
+
+def _at_breakpoint(graph: Any, state: Any, options: Mapping[str, Any]) -> bool:
+    """Whether a static breakpoint may have stopped the run; a state does not name the nodes that ran before it."""
+    before = options.get("interrupt_before") or graph.interrupt_before_nodes
+    after = options.get("interrupt_after") or graph.interrupt_after_nodes
+    return bool(after) or before == "*" or any(task.name in before for task in state.tasks)
+
+
+def _last_message(state: Any) -> Any:
+    """The newest message, among them what was written and is not yet in a checkpoint."""
+    messages = list(state.values.get("messages") or [])
+    for task in state.tasks:
+        written = task.result.get("messages") if isinstance(task.result, Mapping) else None
+        written = getattr(written, "value", written)  # of an `Overwrite`
+        messages += written if isinstance(written, list) else [written] if written is not None else []
+    return messages[-1] if messages else None

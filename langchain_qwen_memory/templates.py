@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage
 from langchain_qwen_memory.catalogue import ModelInfo
 from langchain_qwen_memory.media import audio_tokens, image_tokens, video_tokens
 
-__all__ = ["TEMPLATES", "Body", "TemplateFacts", "body", "joined", "role_of", "tool_text"]
+__all__ = ["TEMPLATES", "UNSENT", "Body", "TemplateFacts", "body", "joined", "role_of", "sendable_answer", "tool_text"]
 
 Form = Literal["json", "xml", "agent"]
 
@@ -89,19 +89,13 @@ _KINDS = {
     "input_audio": "audio",
     "audio_url": "audio",
 }
-_SILENT = frozenset(
-    {
-        "reasoning",
-        "thinking",
-        "redacted_thinking",
-        "tool_call",
-        "tool_call_chunk",
-        "tool_use",
-        "invalid_tool_call",
-    }
-)
-"""Blocks that are not sent as content: thinking is not history, and calls are counted from the message's
-own list."""
+_THOUGHTS = {"reasoning", "reasoning_content", "thinking", "redacted_thinking"}
+_CALLS = {"tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "function_call"}
+_FOREIGN = {"non_standard", "executable_code", "code_execution_result", "web_search_tool_result"}
+_FOREIGN |= {"server_tool_call", "server_tool_call_chunk", "server_tool_result", "server_tool_use"}
+UNSENT = frozenset(_THOUGHTS | _CALLS | _FOREIGN)
+"""Blocks that are not sent as content, and so not counted: thinking is not history, calls have a place of their own,
+and the rest is another provider's. Of an answer, no block is sent that is neither text nor a medium."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +128,10 @@ def role_of(message: BaseMessage) -> str:
 def body(message: BaseMessage, info: ModelInfo, *, high_resolution: bool = False) -> Body:
     """Writes one message as its model's template does, without header and end, tool calls included."""
     facts = TEMPLATES[info.template]
-    words, extra = _content(message.content, info, high_resolution=high_resolution)
+    content = message.content
+    if isinstance(message, AIMessage) and not isinstance(content, str):
+        content = [block for block in content if isinstance(block, str) or sendable_answer(block)]
+    words, extra = _content(content, info, high_resolution=high_resolution)
     words = words.strip() if facts.trims else words
     if role_of(message) == "tool" and facts.form != "agent":
         words = f"<tool_response>\n{words}\n</tool_response>"
@@ -167,6 +164,11 @@ def tool_text(tool: Mapping[str, Any], facts: TemplateFacts) -> str:
     return json.dumps({**tool, "function": named_last}, ensure_ascii=False) + "\n"
 
 
+def sendable_answer(block: Mapping[str, Any]) -> bool:
+    """Whether a block of an answer is one that Qwen can be sent back; another provider's answers hold others."""
+    return block.get("type") in {"text", "text-plain", "refusal", "file", *_KINDS}
+
+
 def _content(content: str | list[Any], info: ModelInfo, *, high_resolution: bool) -> tuple[str, int]:
     if isinstance(content, str):
         return content, 0
@@ -181,18 +183,27 @@ def _content(content: str | list[Any], info: ModelInfo, *, high_resolution: bool
 
 def _block(block: Mapping[str, Any], info: ModelInfo, *, high_resolution: bool) -> tuple[str, int]:
     kind = str(block.get("type", ""))
-    if kind in _SILENT:
+    if kind in UNSENT:
         return "", 0
-    sort = _KINDS.get(kind) or next((known for key, known in _KINDS.items() if key in block), None)
+    sort = (
+        _sort_of_file(block)
+        if kind == "file"
+        else _KINDS.get(kind) or next((known for key, known in _KINDS.items() if key in block), None)
+    )
     if sort == "image":
         return _PLACE, image_tokens(block, info, high_resolution=high_resolution) - _PLACE_TOKENS
     if sort == "video":
         return _PLACE, video_tokens(block, info) - _PLACE_TOKENS
     if sort == "audio":
         return _PLACE, audio_tokens(block, info) - _PLACE_TOKENS
-    if isinstance(text := block.get("text"), str):
+    if isinstance(text := block.get("text") or block.get("refusal"), str):
         return text, 0
     return json.dumps(block, ensure_ascii=False, default=str), 0
+
+
+def _sort_of_file(block: Mapping[str, Any]) -> str | None:
+    medium = str(block.get("mime_type") or "").partition("/")[0]
+    return medium if medium in {"image", "video", "audio"} else None
 
 
 def _calls(message: AIMessage) -> list[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from langchain_core.runnables import RunnableConfig
 
 from langchain_qwen_memory.archive.base import Archive, Turn
 from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
+from langchain_qwen_memory.locks import lock_of
 from langchain_qwen_memory.nodes import wiring_of
 from langchain_qwen_memory.state import Report
 from langchain_qwen_memory.wiring import Owner, Thread, owner_of
@@ -39,7 +40,7 @@ def transcript(
         config: With the `thread_id`.
         context: With the `user_id` whose thread it is.
         before: Turns before this position: the first position of the page you have. None: the newest page.
-        limit: Turns at most.
+        limit: Turns at most; none below 1.
     """
     owner = owner_of(config, context)
     thread = wiring_of(graph).read(graph.get_state(config).values, owner)
@@ -69,6 +70,8 @@ async def atranscript(
 
 def _live_part(thread: Thread, before: int | None, limit: int) -> tuple[int, list[TranscriptTurn]]:
     """Live turns of a page, and the position before which the archive is asked."""
+    if limit < 1:
+        return 0, []
     start = thread.record.get("position", 0)
     wanted = [turn for turn in thread.turns if before is None or turn.position < before][-limit:]
     turns = [TranscriptTurn(position=turn.position, messages=turn.messages, live=True, at=None) for turn in wanted]
@@ -80,45 +83,57 @@ def _archived(turn: Turn) -> TranscriptTurn:
 
 
 def read_reports(graph: Any, config: RunnableConfig, *, limit: int = 20) -> list[Report]:
-    """The reports of the newest turns, oldest first, read from the checkpoints.
+    """The reports of the newest turns, oldest first, read from the checkpoints that led to the present one.
+
+    A branch that time travel has left is not among them.
 
     Args:
         graph: With a checkpointer.
-        config: With the `thread_id`.
+        config: With the `thread_id`; with a `checkpoint_id` too, the turns up to there.
         limit: Turns at most; each costs reading a few checkpoints.
     """
     reports: dict[int, Report] = {}
-    for state in graph.get_state_history(config):
+    at: RunnableConfig | None = config
+    while at is not None:
+        state = graph.get_state(at)
         if _collect(reports, state.values, limit):
             break
+        at = state.parent_config
     return [reports[turn] for turn in sorted(reports)]
 
 
 async def aread_reports(graph: Any, config: RunnableConfig, *, limit: int = 20) -> list[Report]:
     """`read_reports`, async."""
     reports: dict[int, Report] = {}
-    async for state in graph.aget_state_history(config):
+    at: RunnableConfig | None = config
+    while at is not None:
+        state = await graph.aget_state(at)
         if _collect(reports, state.values, limit):
             break
+        at = state.parent_config
     return [reports[turn] for turn in sorted(reports)]
 
 
 def _collect(reports: dict[int, Report], values: dict[str, Any], limit: int) -> bool:
     report = (values.get("record") or {}).get("report")
-    if report is None or report["turn"] in reports:
-        return False
     if len(reports) >= limit:
         return True
+    if report is None or report["turn"] in reports:
+        return False
     reports[report["turn"]] = report
     return False
 
 
-def forget(graph: Any, *, user: str = "", thread: str | None = None) -> int:
+def forget(graph: Any, *, user: Any = "", thread: str | None = None) -> int:
     """Remove a thread, or all threads of a user, from checkpoints and archive.
+
+    It waits for a turn of the thread that is under way; inside such a turn, from a tool, it would wait for itself.
+    Checkpoints hold no user ids, so the archive alone knows which threads are a user's: with `thread=None`, one that
+    the archive never took a turn of is not found and stays. Name it, where that may be.
 
     Args:
         graph: With our nodes.
-        user: Whose; empty where the app has no users.
+        user: Whose, as in the context's `user_id`; empty where the app has no users.
         thread: Which thread; None: all that the archive knows of this user.
 
     Returns:
@@ -126,23 +141,39 @@ def forget(graph: Any, *, user: str = "", thread: str | None = None) -> int:
 
     Raises:
         MemoryOptionError: All threads are to go and there is no archive that knows them.
+        ThreadError: The thread is another user's.
     """
+    owner, removed = _user(user), 0
     archive, saver = wiring_of(graph).archive, _saver(graph)
-    for name in _named(archive, user, thread):
-        if saver is not None:
-            _check_owner(graph.get_state(_config(name)), user, name)
-            saver.delete_thread(name)
-    return archive.forget(user, thread) if archive is not None else 0
+    for name in _named(archive, owner, thread):
+        with lock_of(graph, _config(name)).held():
+            if saver is not None:
+                _check_owner(graph.get_state(_config(name)), owner, name)
+                saver.delete_thread(name)
+            removed += archive.forget(owner, name) if archive is not None else 0
+    if archive is not None and thread is None:
+        removed += archive.forget(owner, None)  # notes of threads without turns
+    return removed
 
 
-async def aforget(graph: Any, *, user: str = "", thread: str | None = None) -> int:
+async def aforget(graph: Any, *, user: Any = "", thread: str | None = None) -> int:
     """`forget`, async."""
+    owner, removed = _user(user), 0
     archive, saver = wiring_of(graph).archive, _saver(graph)
-    for name in _named(archive, user, thread):
-        if saver is not None:
-            _check_owner(await graph.aget_state(_config(name)), user, name)
-            await saver.adelete_thread(name)
-    return await archive.aforget(user, thread) if archive is not None else 0
+    for name in _named(archive, owner, thread):
+        async with lock_of(graph, _config(name)).aheld():
+            if saver is not None:
+                _check_owner(await graph.aget_state(_config(name)), owner, name)
+                await saver.adelete_thread(name)
+            removed += await archive.aforget(owner, name) if archive is not None else 0
+    if archive is not None and thread is None:
+        removed += await archive.aforget(owner, None)
+    return removed
+
+
+def _user(user: Any) -> str:
+    """The user id as runs read it from their context."""
+    return owner_of({}, {"user_id": user}).user
 
 
 def _saver(graph: Any) -> Any:

@@ -49,18 +49,24 @@ class CallBook:
         """Takes a delta's `tool_calls` and returns LangChain's chunks, with indices that can be trusted."""
         return [self._add(fragment) for fragment in fragments]
 
-    def finished(self) -> tuple[list[ToolCall], list[InvalidToolCall]]:
-        """Returns the calls whose arguments are a JSON object, and the others as they came."""
+    def finished(self, *, cut: bool = False) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+        """Returns the calls whose arguments are a JSON object, and the others as they came.
+
+        Args:
+            cut: The answer was cut off for its length: a last call without arguments has not come to them.
+        """
         valid, invalid = [], []
         for call in self._calls:
             args, error = parse_arguments(call.arguments)
+            if cut and call is self._calls[-1] and not call.arguments:
+                error = "The answer was cut off before the arguments."
             if error is None:
                 valid.append(tool_call(name=call.name, args=args, id=call.id))
             else:
                 invalid.append(invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=error))
         return valid, invalid
 
-    def spoilers(self) -> list[ToolCallChunk]:
+    def spoilers(self, *, cut: bool = False) -> list[ToolCallChunk]:
         """Returns fragments that keep cut-off arguments from being completed by guess.
 
         LangChain reads summed chunks with a parser that closes open brackets, so that `{"path": "/home/a` would run a
@@ -69,7 +75,7 @@ class CallBook:
         return [
             tool_call_chunk(name=None, args=spoiler, id=None, index=position)
             for position, call in enumerate(self._calls)
-            if (spoiler := _spoiler(call.arguments))
+            if (spoiler := _spoiler(call.arguments, cut=cut and call is self._calls[-1]))
         ]
 
     def _add(self, fragment: dict[str, Any]) -> ToolCallChunk:
@@ -80,10 +86,12 @@ class CallBook:
         if new:
             self._calls.append(_Call(fragment.get("id") or f"call_{uuid4().hex[:24]}", name or ""))
         call = self._calls[position]
+        late = None if new or call.name else name
+        call.name = call.name or late or ""
         self._by_index[fragment.get("index")] = position
         call.pieces.append(arguments)
         return tool_call_chunk(
-            name=call.name if new else None, args=arguments, id=call.id if new else None, index=position
+            name=call.name if new else late, args=arguments, id=call.id if new else None, index=position
         )
 
     def _position(self, index: Any, call_id: str | None, name: str | None) -> int:
@@ -104,22 +112,31 @@ class CallBook:
         """Whether a named fragment goes on with a call: some servers repeat the id or the name, or both."""
         call = self._calls[position]
         if call_id is not None:
-            return call_id == call.id
+            begun_anew = fresh and bool(call.arguments) and parse_arguments(call.arguments)[1] is None
+            return call_id == call.id and not begun_anew
+        if not call.name:
+            return True
         return not fresh and name == call.name
 
 
 def parse_arguments(text: str) -> tuple[dict[str, Any], str | None]:
     """Reads a call's arguments strictly; returns them and None, or nothing and what is wrong."""
     try:
-        args = json.loads(text) if text.strip() else {}
-    except json.JSONDecodeError as error:
+        args = json.loads(text, parse_constant=_no_number) if text.strip() else {}
+    except ValueError as error:
         return {}, f"The arguments are not JSON: {error}."
     if not isinstance(args, dict):
         return {}, f"The arguments are a JSON {type(args).__name__}, not an object."
     return args, None
 
 
-def _spoiler(arguments: str) -> str:
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _spoiler(arguments: str, *, cut: bool) -> str:
+    if cut and not arguments:
+        return "]"
     if parse_arguments(arguments)[1] is None or not _completed(arguments):
         return ""
     return next(end for end in ("]", "}", '"]', '"}', '\\"]', '\\"}') if not _completed(arguments + end))

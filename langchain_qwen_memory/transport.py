@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary, finalize
 
 import openai
 
+from langchain_qwen_memory.endpoints import shown_url
 from langchain_qwen_memory.model_errors import QwenConnectionError, QwenResponseError, ReportedError
 
 _Client = TypeVar("_Client", openai.OpenAI, openai.AsyncOpenAI)
@@ -66,30 +67,41 @@ class Clients:
     async def of_this_loop(self) -> openai.AsyncOpenAI:
         """The client for asynchronous calls in the running loop."""
         loop = asyncio.get_running_loop()
+        for old in [old for old in self._async if old.is_closed()]:
+            self._async.pop(old, None)  # its client holds the loop, so that a weak key alone would keep both
         entry = self._async.get(loop)
         if entry is None or (entry[0].is_closed() and self._http_async_client is None):
             http = self._http_async_client or openai.DefaultAsyncHttpxClient(proxy=self._proxy, verify=_trusted())
             client = _nobody_else(openai.AsyncOpenAI(**self._options, http_client=http))
-            life = _closed_with_loop(client if self._http_async_client is None else None)
+            life = self._life(client, loop)
             entry = self._async[loop] = (client, life)
             await anext(life)
         return entry[0]
 
+    async def _life(self, client: openai.AsyncOpenAI, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
+        """Closes and forgets a client when its loop ends: loops close the generators begun in them, nothing else."""
+        try:
+            yield
+        finally:
+            self._async.pop(loop, None)
+            if self._http_async_client is None:
+                await client.close()
 
-async def _closed_with_loop(client: openai.AsyncOpenAI | None) -> AsyncGenerator[None, None]:
-    """Closes a client when its loop ends: loops close the generators that were begun in them, and nothing else."""
-    try:
-        yield
-    finally:
-        if client is not None:
-            await client.close()
+
+def _library() -> Any:
+    """The SDK's HTTP library, whichever its version uses."""
+    return import_module(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+
+
+def request_to(url: str) -> Any:
+    """A request as the SDK's errors hold one, where the true one is not at hand."""
+    return _library().Request("POST", url)
 
 
 @cache
 def _trusted() -> ssl.SSLContext:
     """Returns the certificates that are trusted, read once: for each client anew that takes 50 ms."""
-    library = import_module(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
-    context: ssl.SSLContext = library.create_ssl_context()  # the SDK's HTTP library, whichever its version uses
+    context: ssl.SSLContext = _library().create_ssl_context()
     return context
 
 
@@ -160,7 +172,7 @@ def whole_answer(response: Any, *, holds: str = "choices") -> dict[str, Any]:
         QwenResponseError: If it is not: HTML of a proxy, an empty body, no choices.
         ReportedError: If it is an error that came with status 200.
     """
-    url, text = str(response.request.url), response.text
+    url, text = shown_url(str(response.request.url)), response.text
     try:
         body = json.loads(text)
     except json.JSONDecodeError:
@@ -187,6 +199,8 @@ def _is_events(response: Any) -> bool:
 def _whole_as_event(response: Any) -> dict[str, Any]:
     """Takes a whole answer for a stream's only event, from servers that do not stream what they were asked to."""
     body = whole_answer(response)
+    if not all(isinstance(choice, dict) for choice in body["choices"]):
+        raise QwenResponseError("The answer's choices are no objects.", response.request, body=body)
     return {**body, "choices": [{**choice, "delta": choice.get("message")} for choice in body["choices"]]}
 
 
@@ -198,9 +212,13 @@ def _event(data: str, response: Any) -> dict[str, Any]:
             message=f"The stream broke off in the middle of an event: {data[-80:]!r}",
             request=response.request,
         ) from None
+    if not isinstance(event, dict):
+        raise QwenResponseError(
+            f"The stream had an event that is no object: {data[:80]!r}.", response.request, body=None
+        )
     if _is_error(event):
         raise ReportedError(event, response)
-    return event  # type: ignore[no-any-return]
+    return event
 
 
 def _is_error(body: dict[str, Any], holds: str = "choices") -> bool:

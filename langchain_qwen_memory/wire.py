@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_qwen_memory.catalogue import ModelInfo, model_info
 from langchain_qwen_memory.endpoints import ServerKind
@@ -13,7 +13,7 @@ from langchain_qwen_memory.rules import Plan, settle
 from langchain_qwen_memory.structured import JSON_WORD, mentions_json, with_instruction
 from langchain_qwen_memory.wire_messages import wire_messages
 
-__all__ = ["KNOBS", "Request", "merged", "wire_request"]
+__all__ = ["KNOBS", "Planned", "Request", "merged", "plan_request", "wire_request"]
 
 KNOBS = (
     "enable_thinking",
@@ -77,6 +77,46 @@ class Request:
     """Thinking was switched off."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """A request that is settled and not yet written: what it says beside the messages."""
+
+    params: dict[str, Any]
+    """OpenAI's parameters."""
+    knobs: dict[str, Any]
+    """Qwen's own; None: not said."""
+    extra: dict[str, Any]
+    """`extra_body`, without the knobs."""
+    plan: Plan
+    """What was decided."""
+    preserves: bool
+    """Thinking of earlier turns goes back too."""
+
+
+def plan_request(
+    messages: Sequence[BaseMessage],
+    defaults: Mapping[str, Any],
+    call: Mapping[str, Any],
+    *,
+    server: ServerKind,
+) -> Planned:
+    """Settles a request; arguments and errors as for `wire_request`."""
+    params = {**defaults, **call}
+    extra = merged(defaults.get("extra_body") or {}, params.pop("extra_body", None) or {})
+    info = model_info(params["model"])
+    knobs = _knobs(defaults, call, extra, server)
+    params = {key: value for key, value in params.items() if key not in {*KNOBS, "stream"}}
+    template = extra.get("chat_template_kwargs") or {}
+    plan = settle(info, knobs, params, server=server, template=template, goes_on=_goes_on(messages))
+    return Planned(params=params, knobs=knobs, extra=extra, plan=plan, preserves=_preserves(info, knobs, extra))
+
+
+def _goes_on(messages: Sequence[BaseMessage]) -> bool:
+    """Whether the last message is the beginning of the answer, which the model is to go on with."""
+    last = messages[-1] if messages else None
+    return isinstance(last, AIMessage) and bool(last.additional_kwargs.get("partial"))
+
+
 def wire_request(
     messages: Sequence[BaseMessage],
     defaults: Mapping[str, Any],
@@ -95,22 +135,18 @@ def wire_request(
     Raises:
         ValueError: If a message or a parameter cannot be sent.
     """
-    params = {**defaults, **call}
-    extra = merged(defaults.get("extra_body") or {}, params.pop("extra_body", None) or {})
-    info, dialect = model_info(params["model"]), _DIALECTS[server]
-    knobs = _knobs(defaults, call, extra, server)
-    params = {key: value for key, value in params.items() if key not in {*KNOBS, "stream"}}
+    planned, dialect = plan_request(messages, defaults, call, server=server), _DIALECTS[server]
+    params, plan = dict(planned.params), planned.plan
     stream_options = params.pop("stream_options", None) or {}
-    plan = settle(info, knobs, params, server=server, template=extra.get("chat_template_kwargs") or {})
     written = wire_messages(
         messages,
-        all_reasoning=_preserves(info, knobs, extra),
+        all_reasoning=planned.preserves,
         reasoning_fields=dialect.reasoning_fields,
         raw_audio=server != "dashscope",
     )
     body = {"model": params.pop("model"), "messages": _instructed(written, plan)}
     body |= {key: value for key, value in params.items() if value is not None}
-    body = merged(merged(body, _spoken(knobs, dialect, server)), extra)
+    body = merged(merged(body, _spoken(planned.knobs, dialect, server)), planned.extra)
     return Request(
         body=body,
         stream_options=stream_options,

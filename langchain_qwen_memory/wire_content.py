@@ -4,11 +4,9 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["plain_text", "wire_content"]
+from langchain_qwen_memory.templates import UNSENT
 
-_DROPPED = {"reasoning", "thinking", "redacted_thinking", "reasoning_content", "tool_call", "tool_call_chunk"}
-_DROPPED |= {"invalid_tool_call", "tool_use", "function_call", "non_standard"}
-"""Blocks that are not said in content: thinking and calls have places of their own, the rest is another provider's."""
+__all__ = ["plain_text", "wire_content"]
 
 _TAKEN = "text, image, video and audio blocks, by URL, data URI, base64 or bytes"
 
@@ -24,12 +22,17 @@ def wire_content(content: str | list[str | dict[str, Any]], *, raw_audio: bool =
         ValueError: If a block is of a kind that Qwen cannot be sent, or says too little.
     """
     if isinstance(content, str):
-        return content
+        return _sendable(content)
     blocks = [{"type": "text", "text": block} if isinstance(block, str) else block for block in content]
-    parts = [_part(block, raw_audio=raw_audio) for block in blocks if block.get("type") not in _DROPPED]
+    parts = [_part(block, raw_audio=raw_audio) for block in blocks if block.get("type") not in UNSENT]
     if all(part.keys() == {"type", "text"} for part in parts):
         return "".join(part["text"] for part in parts)
     return parts
+
+
+def _sendable(text: str) -> str:
+    """The text as UTF-8 can carry it: an emoji that came in two halves is joined, a lone half becomes a mark."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def plain_text(content: str | list[dict[str, Any]]) -> str:
@@ -44,7 +47,10 @@ def _part(block: dict[str, Any], *, raw_audio: bool) -> dict[str, Any]:
         raise ValueError(f"A content block of type {kind!r} cannot be sent to Qwen: give {_TAKEN}.")
     if kind in {"audio", "input_audio"} and raw_audio:
         return _open_audio(block)
-    part = write(block)
+    try:
+        part = write(block)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"A content block of type {kind!r} lacks {error}: {sorted(block)} is what it has.") from error
     extras = block.get("extras") or {}
     kept = {key: extras.get(key, block.get(key)) for key in _KEPT if key in extras or key in block}
     return part | kept
@@ -55,7 +61,7 @@ _KEPT = ("cache_control", "min_pixels", "max_pixels", "fps", "total_pixels", "ma
 
 
 def _text(block: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "text", "text": block["text"]}
+    return {"type": "text", "text": _sendable(str(block.get("text") or block.get("refusal") or ""))}
 
 
 def _image(block: dict[str, Any]) -> dict[str, Any]:
@@ -154,6 +160,8 @@ def _is_reference(data: str) -> bool:
 
 _WRITERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "text": _text,
+    "text-plain": _text,
+    "refusal": _text,
     "image": _image,
     "image_url": _image_url,
     "video": _video,

@@ -14,6 +14,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from langchain_qwen_memory.templates import sendable_answer
 from langchain_qwen_memory.wire_content import plain_text, wire_content
 
 __all__ = ["reasoning_of", "wire_messages"]
@@ -60,7 +61,10 @@ def reasoning_of(message: AIMessage) -> str:
 def _write(message: BaseMessage, reasoning_fields: Sequence[str], *, raw_audio: bool) -> Iterator[dict[str, Any]]:
     if isinstance(message, HumanMessage):
         yield from _tool_results(message)
-    content = wire_content(_without_results(message), raw_audio=raw_audio)
+    given = _without_results(message)
+    if isinstance(message, AIMessage) and not isinstance(given, str):
+        given = [block for block in given if isinstance(block, str) or sendable_answer(block)]
+    content = wire_content(given, raw_audio=raw_audio)
     if isinstance(message, AIMessage):
         yield _assistant(message, content, reasoning_fields)
     elif isinstance(message, ToolMessage):
@@ -84,13 +88,18 @@ def _assistant(
 
 def _calls(message: AIMessage) -> Iterator[dict[str, Any]]:
     for call in message.tool_calls:
-        yield _call(call["id"], call["name"], json.dumps(call["args"], ensure_ascii=False))
+        yield _call(call["id"], call["name"], _arguments(call["args"]))
     for broken in message.invalid_tool_calls:
         yield _call(broken["id"], broken["name"], broken["args"] or "")
     said = {call["id"] for call in (*message.tool_calls, *message.invalid_tool_calls)}
     for block in message.content:
         if isinstance(block, dict) and block.get("type") == "tool_use" and block.get("id") not in said:
-            yield _call(block.get("id"), block["name"], json.dumps(block.get("input") or {}, ensure_ascii=False))
+            yield _call(block.get("id"), block["name"], _arguments(block.get("input") or {}))
+
+
+def _arguments(args: Any) -> str:
+    """Arguments as JSON; dates and other objects that an edited history holds are said in their own words."""
+    return json.dumps(args, ensure_ascii=False, default=str)
 
 
 def _call(call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:

@@ -77,6 +77,8 @@ EXTRA_ALIASES = {
     "qwen-vl-plus-2025-07-10": "qwen-vl-plus",
     "qwen-vl-plus-2025-08-15": "qwen-vl-plus",
     "qwen-max-latest": "qwen-max",
+    "qwen-plus-us": "qwen-plus",
+    "qwen-flash-us": "qwen-flash",
     "qwen3.5-flash-2026-02-23": "qwen3.5-flash",
     "qwen3.6-flash-2026-04-16": "qwen3.6-flash",
     "qwen2.5-14b-instruct": "qwen2-5-14b-instruct",
@@ -336,7 +338,13 @@ price, where that is not 20 %, 125 % and 10 %."""
 
 _QWEN3 = {"context": 40_960, "max_input": 32_768, "max_input_thinking": 32_768, "max_output": 32_768}
 _LONG = {"context": 262_144, "max_input": 258_048, "max_input_thinking": 258_048, "max_output": 65_536}
-_OPEN: dict[str, tuple[str, dict[str, int], str]] = {
+_QWEN25 = {"context": 32_768, "max_input": 30_720, "max_input_thinking": 30_720, "max_output": 8_192}
+_QWEN25_LONG = {"context": 131_072, "max_input": 129_024, "max_input_thinking": 129_024, "max_output": 8_192}
+_PACKED = names("-FP8 -AWQ -GPTQ-Int4 -GPTQ-Int8 -GGUF")
+"""What is added to the name of weights that are packed smaller."""
+_QUIET = _LONG | {"thinking": "on_request"}
+"""Cards: the smallest of Qwen3.5 think only if told to."""
+_OPEN: dict[str, tuple[str, dict[str, Any], str]] = {
     # weights: (family, limits, names for Ollama)
     "Qwen3-0.6B": ("qwen3-8b", _QWEN3, "qwen3:0.6b"),
     "Qwen3-1.7B": ("qwen3-8b", _QWEN3, "qwen3:1.7b"),
@@ -359,6 +367,27 @@ _OPEN: dict[str, tuple[str, dict[str, int], str]] = {
     "Qwen3-Coder-480B-A35B-Instruct": ("qwen3-coder-480b-a35b-instruct", _LONG, "qwen3-coder:480b"),
     "Qwen3-VL-8B-Instruct": ("qwen3-vl-8b-instruct", _LONG, "qwen3-vl:8b-instruct"),
     "Qwen3-VL-32B-Instruct": ("qwen3-vl-32b-instruct", _LONG, "qwen3-vl:32b-instruct"),
+    "Qwen3-VL-8B-Thinking": (
+        "qwen3-vl-8b-thinking",
+        _LONG,
+        "qwen3-vl qwen3-vl:latest qwen3-vl:8b qwen3-vl:8b-thinking",
+    ),
+    "Qwen3-VL-32B-Thinking": ("qwen3-vl-32b-thinking", _LONG, "qwen3-vl:32b qwen3-vl:32b-thinking"),
+    "Qwen2.5-0.5B-Instruct": ("qwen2-5-7b-instruct", _QWEN25, "qwen2.5:0.5b"),
+    "Qwen2.5-1.5B-Instruct": ("qwen2-5-7b-instruct", _QWEN25, "qwen2.5:1.5b"),
+    "Qwen2.5-3B-Instruct": ("qwen2-5-7b-instruct", _QWEN25, "qwen2.5:3b"),
+    "Qwen2.5-7B-Instruct": ("qwen2-5-7b-instruct", _QWEN25, "qwen2.5 qwen2.5:latest qwen2.5:7b"),
+    "Qwen2.5-14B-Instruct": ("qwen2-5-14b-instruct", _QWEN25, "qwen2.5:14b"),
+    "Qwen2.5-32B-Instruct": ("qwen2-5-32b-instruct", _QWEN25, "qwen2.5:32b"),
+    "Qwen2.5-72B-Instruct": ("qwen2-5-72b-instruct", _QWEN25, "qwen2.5:72b"),
+    "Qwen2.5-Coder-7B-Instruct": ("qwen2-5-coder-7b-instruct", _QWEN25, "qwen2.5-coder qwen2.5-coder:7b"),
+    "Qwen2.5-Coder-32B-Instruct": ("qwen2-5-coder-32b-instruct", _QWEN25, "qwen2.5-coder:32b"),
+    "Qwen2.5-VL-7B-Instruct": ("qwen2-5-vl-7b-instruct", _QWEN25_LONG, "qwen2.5vl qwen2.5vl:7b"),
+    "Qwen2.5-VL-72B-Instruct": ("qwen2-5-vl-72b-instruct", _QWEN25_LONG, "qwen2.5vl:72b"),
+    "Qwen3.5-0.8B": ("qwen3.5-27b", _QUIET, "qwen3.5:0.8b"),
+    "Qwen3.5-2B": ("qwen3.5-27b", _QUIET, "qwen3.5:2b"),
+    "Qwen3.5-4B": ("qwen3.5-27b", _LONG, "qwen3.5:4b"),
+    "Qwen3.5-9B": ("qwen3.5-27b", _LONG, "qwen3.5 qwen3.5:latest qwen3.5:9b"),
     "Qwen3.5-27B": ("qwen3.5-27b", _LONG, "qwen3.5:27b"),
     "Qwen3.5-35B-A3B": ("qwen3.5-35b-a3b", _LONG, "qwen3.5:35b qwen3.5:35b-a3b"),
     "Qwen3.5-122B-A10B": ("qwen3.5-122b-a10b", _LONG, "qwen3.5:122b qwen3.5:122b-a10b"),
@@ -380,5 +409,9 @@ def self_hosted(models: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], dict
             raise SystemExit(f"catalogue_facts.py: {weights} belongs to {family}, which is no row")
         row = f"Qwen/{weights}"
         rows[row] = {"of": family, **limits, "thinking_streams_only": False, "prices": {}}
-        names |= dict.fromkeys((f"{row}-FP8", weights, *ollama.split()), row)
+        packed = [f"{name}{how}" for name in (row, weights) for how in _PACKED]
+        routed = f"qwen/{weights.lower()}"
+        older = routed.replace("qwen/qwen2.5", "qwen/qwen-2.5")
+        own_names = [*packed, weights, *ollama.split(), routed, f"{routed}:free", older, f"{older}:free"]
+        names |= dict.fromkeys(own_names, row)
     return rows, names

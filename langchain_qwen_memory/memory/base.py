@@ -52,6 +52,8 @@ class Ask:
     """The longest answer wanted."""
     model: Any = None
     """Who is asked; None: the chat's own model, with thinking off."""
+    timeout: float = 60.0
+    """Seconds that each try of a model may be silent, where the model takes a time limit; its own, if that is less."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,13 +212,23 @@ class Memory(ABC):
         return None
 
 
-def select_all(memories: Sequence[Memory], conversation: Conversation) -> Flow:
-    """Let each memory in turn choose; one that fails is passed over and named in `errors`."""
+def select_all(
+    memories: Sequence[Memory], conversation: Conversation, *, passes: tuple[type[Exception], ...] = ()
+) -> Flow:
+    """Let each memory in turn choose; one that fails is passed over and named in `errors`.
+
+    Args:
+        memories: In the order in which they choose.
+        conversation: What they read.
+        passes: Errors that are no failures but the runner's way to stop, such as LangGraph's interrupts.
+    """
     selection = Selection(start=conversation.first, slots=dict(conversation.record))
     for memory in memories:
         try:
             chosen = memory.select(conversation, selection)
             selection = (yield from chosen) if isgenerator(chosen) else chosen  # type: ignore[assignment]
+        except passes:
+            raise
         except Exception as error:  # noqa: BLE001 - a memory that fails must not cost the user the answer
             _log_failure(memory.name, error)
             selection = replace(selection, errors=(*selection.errors, f"{memory.name}: {type(error).__name__}"))

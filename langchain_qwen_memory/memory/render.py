@@ -246,18 +246,32 @@ def _clip(messages: list[BaseMessage], excess: int, count: Counter) -> tuple[lis
         if excess <= 0:
             break
         before = count(messages[number])
-        messages[number] = _clipped(messages[number], 1 - min(1.0, (excess + 40) / before))
+        messages[number] = _within(messages[number], before - excess, count)
         excess -= before - count(messages[number])
         clipped += 1
     return messages, clipped
 
 
-def _clipped(message: BaseMessage, share: float) -> BaseMessage:
+def _within(message: BaseMessage, room: int, count: Counter) -> BaseMessage:
+    """As much of a message as fits in `room` tokens, found by counting: dense text has more of them to a character."""
     text = str(message.text)
-    left = max(_SHORTEST_CLIP, int(len(text) * share * 0.9))
-    if left >= len(text):
-        return message
+    least, most = min(_SHORTEST_CLIP, len(text)), len(text)
+    best = _clipped(message, text, least)
+    while most - least > max(16, least // 50):
+        middle = (least + most) // 2
+        tried = _clipped(message, text, middle)
+        if count(tried) <= room:
+            least, best = middle, tried
+        else:
+            most = middle
+    return best
+
+
+def _clipped(message: BaseMessage, text: str, left: int) -> BaseMessage:
+    """The first and last characters of a message, `left` of them, with a note in their middle."""
     gone = len(text) - left
+    if gone <= 0:
+        return message
     note = f"[… 略去 {gone} 个字符 …]" if is_chinese(text) else f"[… {gone} characters left out …]"
     return message.model_copy(update={"content": f"{text[: left // 2]}\n{note}\n{text[len(text) - left // 2 :]}"})
 

@@ -120,7 +120,8 @@ def _model(options: ChatOptions, stack: AsyncExitStack) -> Any:
         server = stack.enter_context(LocalDashScope(speed=_STAND_IN_SPEED))
         given |= {"base_url": server.base_url, "api_key": server.api_key}
     else:
-        given |= {"base_url": options.base_url, "api_key": options.api_key or _NO_KEY}
+        key = _NO_KEY if options.is_own else options.api_key  # the service's key is meant for the service alone
+        given |= {"base_url": options.base_url, "server": options.server, "api_key": key or _NO_KEY}
         given |= {"region": options.region, "workspace": options.workspace}
     try:
         return ChatQwen(**{name: value for name, value in given.items() if value is not None})

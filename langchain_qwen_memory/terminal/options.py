@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast, get_args
 
+from langchain_qwen_memory.endpoints import Server, server_of
 from langchain_qwen_memory.terminal.say import Say
 
 MEMORIES = ("window", "summary", "recall")
 """Names of memories, as `--memory` takes them."""
+SERVERS: tuple[str, ...] = get_args(Server)
+"""Kinds of servers, as `--server` takes them."""
 DEFAULT_MEMORIES = ("summary", "recall")
 DEFAULT_MODEL = "qwen-plus"
 _LEAST_TRIGGER = 100
@@ -33,6 +37,8 @@ class ChatOptions:
     """A server of one's own."""
     api_key: str | None = None
     """The key of the service, from DASHSCOPE_API_KEY."""
+    server: str = "auto"
+    """The kind of server; "auto": what the URL says."""
     region: str | None = None
     """The service's region."""
     workspace: str | None = None
@@ -56,6 +62,11 @@ class ChatOptions:
         return not self.api_key and not self.base_url
 
     @property
+    def is_own(self) -> bool:
+        """Whether a server of one's own answers, which has models and keys of its own."""
+        return bool(self.base_url) and server_of(self.base_url or "", cast("Server", self.server)) != "dashscope"
+
+    @property
     def file(self) -> Path:
         """The SQLite file; the stand-in has one of its own, so that a first try does not get into Qwen's threads."""
         return self.db or default_db(stand_in=self.stands_in)
@@ -68,7 +79,9 @@ class ChatOptions:
         """
         if not self.thread.strip():
             raise MisuseError(say("empty_thread"))
-        if self.base_url and not self.model:
+        if self.server not in SERVERS:
+            raise MisuseError(say("bad_server", given=self.server, kinds=", ".join(SERVERS)))
+        if self.is_own and not self.model:
             raise MisuseError(say("needs_model"))
         for name in self.memories:
             if name not in MEMORIES:

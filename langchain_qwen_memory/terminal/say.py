@@ -134,6 +134,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "--base-url 需要 --model：写上服务器给模型起的名字，例如 --model qwen3:8b",
         "--base-url needs --model: the name your server gives the model, for example --model qwen3:8b",
     ),
+    "bad_server": ("--server {given}：可用 {kinds}", "--server {given}: it takes {kinds}"),
     "bad_memory": (
         "--memory {given}：可用 window、summary、recall",
         "--memory {given}: it takes window, summary or recall",
@@ -191,6 +192,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "自己的服务器（Ollama、vLLM、llama.cpp）的地址；不需要密钥。",
         "URL of a server of your own (Ollama, vLLM, llama.cpp); it needs no key.",
     ),
+    "opt_server": ("服务器的种类：{kinds}。", "Kind of server: {kinds}."),
     "opt_region": ("地域：beijing、singapore、us 等。", "Region of the service: beijing, singapore, us ..."),
     "opt_workspace": ("业务空间的 id。", "Id of a workspace."),
     "opt_thinking": ("开或关思考；不写则按模型的默认。", "Thinking on or off; the model's own default unless told."),

@@ -136,6 +136,8 @@ def _check_thinking(request: ChatRequest) -> None:
     asked, budget, effort = (body.get(key) for key in ("enable_thinking", "thinking_budget", "reasoning_effort"))
     if asked is False and info.thinking == "always":
         raise invalid("The value of the enable_thinking parameter is restricted to True.", algorithm=True)
+    if request.thinking and request.messages[-1].get("partial"):
+        raise invalid("The partial mode is not supported when enable_thinking is true", algorithm=True)
     if request.thinking and info.thinking_streams_only and not request.stream:
         raise invalid("parameter.enable_thinking must be set to false for non-streaming calls")
     most = info.max_thinking

@@ -1,13 +1,15 @@
-"""A process that talks, and dies where it is told to: `python -m tests.graph.kill_child DB COLOUR TURNS POINT`.
+"""A process that talks, and dies where it is told to: `python -m tests.graph.kill_child DB COLOUR TURNS POINT FOLD`.
 
-POINT is `model:5`, `append-before:3`, `append-after:3`, `put:17` or `never`: the n-th time that place is reached, the
-process kills itself with SIGKILL. Each answer that a user would have read is printed as `answered N`.
+POINT is `model:5`, `append-before:3`, `append-after:3`, `put:17`, `fold:1`, `note:1` or `never`: the n-th time that
+place is reached, the process kills itself with SIGKILL. FOLD is `none`, or when a summary is made: `after` or
+`background`. Each answer that a user would have read is printed as `answered N`, each call of the summariser as `folded`.
 """
 
 import asyncio
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langchain_qwen_memory import (
     RecallMemory,
     SqliteArchive,
+    SummaryBufferMemory,
     WindowMemory,
     arun_turn,
     atranscript,
@@ -29,6 +32,7 @@ from tests.scripted import ScriptedChatModel
 
 CONFIG = {"configurable": {"thread_id": "t1"}}
 _place, _, _when = sys.argv[4].partition(":") if len(sys.argv) > 4 else ("never", "", "")
+_fold = sys.argv[5] if len(sys.argv) > 5 else "none"
 _reached: Counter[str] = Counter()
 
 
@@ -44,6 +48,11 @@ class MortalArchive(SqliteArchive):
         new = super().append(user, thread, turns)
         reach("append-after")
         return new
+
+    def put_note(self, user, thread, key, note):
+        kept = super().put_note(user, thread, key, note)
+        reach("note")
+        return kept
 
 
 class MortalSaver(SqliteSaver):
@@ -64,10 +73,30 @@ def answer(messages):
     return f"answer to {question}"
 
 
+def summarise(messages):
+    reach("fold")
+    print("folded", flush=True)
+    return "questions and answers"
+
+
+def memories():
+    if _fold == "none":
+        return [WindowMemory(trigger=("turns", 3)), RecallMemory(k=2)]
+    summariser = ScriptedChatModel(fallback=summarise)
+    return SummaryBufferMemory(model=summariser, trigger=("turns", 4), keep=("turns", 1), fold=_fold)
+
+
+def settle():
+    """Wait for a fold in the background, so that the place is reached before the next question is asked."""
+    for worker in threading.enumerate():
+        if worker.name == "qwen-memory-fold":
+            worker.join(20)
+
+
 def graph_with(saver, path):
     return create_chat_graph(
         ScriptedChatModel(fallback=answer),
-        memory=[WindowMemory(trigger=("turns", 3)), RecallMemory(k=2)],
+        memory=memories(),
         archive=MortalArchive(path),
         checkpointer=saver,
     )
@@ -89,6 +118,7 @@ def talk(path, total):
         for number in todo(transcript(graph, CONFIG, limit=1000), total):
             run_turn(graph, question(number), CONFIG)
             print(f"answered {number}", flush=True)
+            settle()
 
 
 async def atalk(path, total):

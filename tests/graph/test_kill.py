@@ -3,9 +3,11 @@
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -18,8 +20,8 @@ CONFIG = {"configurable": {"thread_id": "t1"}}
 PLACES = ["model:1", "model:4", "append-before:4", "append-after:4", "put:2", "put:9", "put:11", "put:13", "put:14"]
 
 
-def start(path, colour, turns=TURNS, place="never"):
-    command = [sys.executable, "-m", "tests.graph.kill_child", str(path), colour, str(turns), place]
+def start(path, colour, turns=TURNS, place="never", fold="none"):
+    command = [sys.executable, "-m", "tests.graph.kill_child", str(path), colour, str(turns), place, fold]
     environment = {**os.environ, "LANGGRAPH_STRICT_MSGPACK": "true"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
@@ -50,6 +52,26 @@ def test_killed_at_a_node_every_turn_is_there_once(tmp_path, colour, place):
     assert child.returncode == 0
     assert not set(answered(told)) & set(answered(told_again)), "an answer that the user had read was given again"
     check(path)
+
+
+def notes(path):
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT count(*) FROM qwen_memory_notes").fetchone()[0]
+
+
+@pytest.mark.parametrize("fold", ["after", "background"])
+@pytest.mark.parametrize("place", ["fold:1", "note:1"])
+def test_killed_in_a_fold_the_summary_is_made_once(tmp_path, fold, place):
+    """The process dies in the summariser's call, or once its note is kept: no turn is lost, no fold is paid twice."""
+    path, turns = tmp_path / "chat.db", 9
+    child = start(path, "sync", turns, place, fold)
+    told, _ = child.communicate(timeout=60)
+    assert child.returncode == -signal.SIGKILL, "the process did not reach the place where it was to die"
+    child = start(path, "sync", turns, fold=fold)
+    told_again, _ = child.communicate(timeout=60)
+    assert child.returncode == 0
+    check(path, turns)
+    assert notes(path) == (told + told_again).count("folded") >= 2
 
 
 @pytest.mark.slow

@@ -5,7 +5,10 @@ messages delivered twice, time travel. After each step the laws are checked on w
 """
 
 import asyncio
+import os
 import re
+import tempfile
+from contextlib import ExitStack
 from itertools import count as numbers
 
 import pytest
@@ -13,10 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
 
 from langchain_qwen_memory import (
     InMemoryArchive,
     RecallMemory,
+    SqliteArchive,
     SummaryBufferMemory,
     WindowMemory,
     create_chat_graph,
@@ -68,13 +73,21 @@ STEPS = st.one_of(
 )
 
 
-class MoodyArchive(InMemoryArchive):
+class Moody:
     down = False
 
     def append(self, user, thread, turns):
         if self.down:
             raise OSError("disk full")
         return super().append(user, thread, turns)
+
+
+class MoodyArchive(Moody, InMemoryArchive):
+    pass
+
+
+class MoodySqliteArchive(Moody, SqliteArchive):
+    pass
 
 
 def look_up(key: str) -> str:
@@ -92,13 +105,14 @@ def shown_in(messages):
 class Story:
     """A thread, what has been said in it, and the laws."""
 
-    def __init__(self, combination, colour):
+    def __init__(self, combination, colour, kept="archive"):
         self.colour = colour
         self.loop = asyncio.new_event_loop() if colour == "async" else None
         self.summariser_down = False
         self.folded = []
         self.model = ScriptedChatModel(fallback=self.answer)
-        self.archive = MoodyArchive()
+        self.held = ExitStack()
+        self.archive, saver = self.keepers(kept)
         memory = COMBINATIONS[combination](ScriptedChatModel(fallback=self.summarise))
         self.graph = create_chat_graph(
             self.model,
@@ -106,7 +120,7 @@ class Story:
             tools=[look_up],
             system_prompt="Be kind.",
             archive=self.archive,
-            checkpointer=InMemorySaver(),
+            checkpointer=saver,
             max_input_tokens=LIMIT,
         )
         self.said = []
@@ -114,7 +128,17 @@ class Story:
         self.numbers = numbers()
         self.at = CONFIG
 
+    def keepers(self, kept):
+        """Archive and checkpointer: in memory, in one file, or the checkpointer alone."""
+        if kept != "file":
+            return MoodyArchive() if kept == "archive" else None, InMemorySaver()
+        folder = self.held.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        path = f"{folder}/chat.db"
+        saver = self.held.enter_context(SqliteSaver.from_conn_string(path))
+        return self.held.enter_context(MoodySqliteArchive(path)), saver
+
     def close(self):
+        self.held.close()
         if self.loop:
             self.loop.close()
 
@@ -173,7 +197,8 @@ class Story:
             self.say("T")
 
     def archive_is(self, *, down):
-        self.archive.down = down
+        if self.archive is not None:
+            self.archive.down = down
 
     def summariser_is(self, *, down):
         self.summariser_down = down
@@ -230,7 +255,28 @@ class Story:
 @given(steps=st.lists(STEPS, min_size=4, max_size=25))
 def test_the_laws_hold_whatever_happens(combination, colour, steps):
     """One system message first, whole turns, the question word for word, within the limit, no thinking, clean forks."""
-    story = Story(combination, colour)
+    tell(Story(combination, colour), steps)
+
+
+@pytest.mark.parametrize(
+    ("combination", "colour", "kept"),
+    [
+        ("window", "sync", "nothing"),
+        ("window", "async", "nothing"),
+        ("summary", "sync", "nothing"),
+        ("summary", "async", "nothing"),
+        ("all", "sync", "file"),
+    ],
+)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=st.lists(STEPS, min_size=4, max_size=20))
+def test_the_laws_hold_without_an_archive_and_in_one_file(combination, colour, kept, steps):
+    """The same where turns stay in the state, and where checkpoints and archive share a SQLite file."""
+    tell(Story(combination, colour, kept), steps)
+
+
+def tell(story, steps):
+    assert STRICT_MSGPACK_ENABLED, "set LANGGRAPH_STRICT_MSGPACK=true, as tests/conftest.py does"
     try:
         for what, value in steps:
             story.step(what, value)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
@@ -176,3 +177,83 @@ def test_a_run_that_waits_for_a_person_goes_on_with_the_answer():
     graph = create_chat_graph(model, tools=[ask_a_person], checkpointer=InMemorySaver())
     assert "__interrupt__" in run_turn(graph, HumanMessage("I want my money back"), CONFIG)
     assert run_turn(graph, Command(resume="yes"), CONFIG)["messages"][-1].text == "refunded"
+
+
+async def test_waiting_turns_hold_no_pool_thread():
+    """Far more turns wait on one thread than the loop's pool has threads, and all are answered."""
+    _, graph = chat()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+    await asyncio.wait_for(asyncio.gather(*(arun_turn(graph, f"q{n}", CONFIG) for n in range(30))), 20)
+    assert questions(graph) == [f"q{n}" for n in range(30)]
+
+
+def pay_graph(*, fails=False):
+    paid = []
+
+    def pay(amount: int) -> str:
+        """Pay."""
+        paid.append(amount)
+        if fails:
+            raise RuntimeError("gateway timeout")
+        return "paid"
+
+    model = ScriptedChatModel(script=[AIMessage("", tool_calls=[{"name": "pay", "args": {"amount": 9}, "id": "c1"}])])
+    return paid, create_chat_graph(model, tools=[pay], checkpointer=InMemorySaver())
+
+
+def test_a_refused_tool_is_not_run():
+    """The run stops before its tools for a person to look; what the person says next does not set them off."""
+    paid, graph = pay_graph()
+    run_turn(graph, "pay 9", CONFIG, interrupt_before=["tools"])
+    assert run_turn(graph, "no! do not pay", CONFIG)["messages"][-1].text == "answer to no! do not pay"
+    assert paid == []
+
+
+def test_none_goes_on_from_a_breakpoint():
+    """`run_turn(graph, None, config)` is the person's yes."""
+    paid, graph = pay_graph()
+    run_turn(graph, "pay 9", CONFIG, interrupt_before=["tools"])
+    assert run_turn(graph, None, CONFIG)["messages"][-1].type == "ai"
+    assert paid == [9]
+
+
+def test_a_tool_that_failed_is_not_tried_again_unasked():
+    """A payment that may have gone through is not made twice because the user asks after it."""
+    paid, graph = pay_graph(fails=True)
+    with pytest.raises(RuntimeError, match="gateway"):
+        run_turn(graph, "pay 9", CONFIG)
+    run_turn(graph, "did it go through?", CONFIG)
+    assert paid == [9]
+
+
+def test_an_error_after_the_reader_left_is_logged(caplog):
+    """Nobody reads the stream any more when the turn fails: it is said in the log."""
+    go_on = threading.Event()
+
+    def wait_here() -> str:
+        """Wait."""
+        assert go_on.wait(10)
+        raise ValueError("late failure")
+
+    call = AIMessage("", tool_calls=[{"name": "wait_here", "args": {}, "id": "c1"}])
+    graph = create_chat_graph(ScriptedChatModel(script=[call]), tools=[wait_here], checkpointer=InMemorySaver())
+    stream = stream_turn(graph, "hi", CONFIG)
+    next(stream)
+    stream.close()
+    go_on.set()
+    wait_for(lambda: "whose reader had left" in caplog.text)
+    assert "late failure" in caplog.text
+
+
+def test_a_turn_that_ended_with_its_loop_is_finished_by_the_next():
+    """A loop for each request, and a reader who leaves early: what was answered is not lost."""
+    _, graph = chat(fallback=slow)
+
+    async def request():
+        stream = astream_turn(graph, "hi", CONFIG)
+        await anext(stream)
+        await stream.aclose()
+
+    asyncio.run(request())
+    run_turn(graph, "again", CONFIG)
+    assert questions(graph) == ["hi", "again"]

@@ -1,6 +1,7 @@
 """A thread as a whole: its pages, its reports, and forgetting it everywhere."""
 
 import sqlite3
+import threading
 from contextlib import closing
 
 import pytest
@@ -20,6 +21,7 @@ from langchain_qwen_memory import (
     create_chat_graph,
     forget,
     read_reports,
+    run_turn,
     transcript,
 )
 from tests.scripted import ScriptedChatModel
@@ -119,3 +121,55 @@ async def test_forgetting_is_alike_in_async(tmp_path):
             await graph.ainvoke({"messages": text}, CONFIG, context=ALICE)
         assert await aforget(graph, user="alice", thread="t1") == 4
         assert await atranscript(graph, CONFIG, context=ALICE) == []
+
+
+def test_reports_of_a_branch_that_was_left_are_not_read():
+    """After time travel the reports are those of the turns that led to the present one."""
+    graph = chat()
+    say(graph, *"abcd")
+    past = next(
+        state
+        for state in graph.get_state_history(CONFIG)
+        if not state.next and state.values["record"]["report"]["turn"] == 1
+    )
+    graph.invoke({"messages": "another way"}, past.config, context=ALICE)
+    assert [report["turn"] for report in read_reports(graph, CONFIG)] == [0, 1, 2]
+
+
+def test_a_page_without_room_is_empty():
+    """`limit=0` is no turns, not all of them."""
+    graph = chat()
+    say(graph, *"abcdef")
+    assert transcript(graph, CONFIG, context=ALICE, limit=0) == []
+
+
+def test_a_user_id_may_be_a_number():
+    """`forget(user=42)` is whom runs know as `{"user_id": 42}`."""
+    graph = chat()
+    say(graph, "a", context={"user_id": 42})
+    assert forget(graph, user=42) == 1
+    assert graph.get_state(CONFIG).values == {}
+
+
+def test_forgetting_waits_for_the_turn_that_is_under_way():
+    """A turn that runs while its thread is forgotten does not bring the thread back."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def held(_):
+        asked.set()
+        assert go_on.wait(10)
+        return "ok"
+
+    archive = InMemoryArchive()
+    model = ScriptedChatModel(fallback=held)
+    graph = create_chat_graph(model, memory=WindowMemory(), archive=archive, checkpointer=InMemorySaver())
+    turn = threading.Thread(target=run_turn, args=(graph, "secret", CONFIG))
+    turn.start()
+    assert asked.wait(10)
+    forgetting = threading.Thread(target=forget, args=(graph,), kwargs={"thread": "t1"})
+    forgetting.start()
+    go_on.set()
+    turn.join()
+    forgetting.join()
+    assert graph.get_state(CONFIG).values == {}
+    assert archive.count("", "t1") == 0

@@ -157,3 +157,17 @@ def test_a_question_over_the_limit_is_one_clear_error():
 def test_an_empty_thread_makes_an_empty_view():
     """Without turns there is at most the system message."""
     assert view_of([]).messages == []
+
+
+def test_dense_text_is_cut_until_it_fits():
+    """The ends of a result cost far more tokens to a character than its middle: it is cut by counting."""
+
+    def dense(message):
+        return len(message.text.replace(" ", "")) * 3 + 5
+
+    result = "汉字" * 400 + " " * 50_000 + "汉字" * 400
+    open_turn = [HumanMessage("q"), AIMessage("", tool_calls=[call(1)]), ToolMessage(result, tool_call_id="c1")]
+    turns = live_turns(open_turn, parent="root", position=0, count=dense)
+    view = render(system=(), summary="", turns=turns, room=1500, count=dense)
+    assert 1200 < view.tokens <= 1500
+    assert view.clipped == 1
