@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTHONS := 3.11 3.12 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help chat test test-all lint format types bench clean
+.PHONY: help chat test test-all lint format bench clean
 
 help: ## what there is to type
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,11 @@ lint: $(VENV)/.installed-dev ## style and types
 format: $(VENV)/.installed-dev ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## measure growth beside the peers, cost, search, counting (some twenty minutes)
+	$(BIN)/python -m pip install --quiet --group bench
+	@for b in growth cost archive tokens stream_overhead import_time; do \
+		echo "== benchmarks/$$b.py"; $(BIN)/python benchmarks/$$b.py $(ARGS) || exit 1; done
 
 clean: ## remove environments and caches
 	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis

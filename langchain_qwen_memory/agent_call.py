@@ -23,7 +23,7 @@ from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.needs import Means
 from langchain_qwen_memory.remembering import ahead, remembered
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.wiring import Thread
+from langchain_qwen_memory.wiring import CONTROL, Thread
 
 _once: Any = task(name="memory")
 """Makes a function whose result is stored with the checkpoint, so that a node that runs again finds it."""
@@ -64,7 +64,9 @@ class ModelCall:
     def flow(self) -> Flow:
         """The memories at work before the model is called."""
         wiring = self.seen.wiring
-        return select_all(wiring.memories, wiring.conversation(self.thread, "before", shrink=self.shrink))
+        return select_all(
+            wiring.memories, wiring.conversation(self.thread, "before", shrink=self.shrink), passes=CONTROL
+        )
 
     def meet(self, need: Need) -> Any:
         """Bring what a memory needs."""
@@ -158,7 +160,7 @@ class RunEnd:
 
     def flow(self) -> Flow:
         """The memories at work after the answer."""
-        return select_all(self.memories, self._conversation())
+        return select_all(self.memories, self._conversation(), passes=CONTROL)
 
     def update(self, selection: Selection, error: str | None) -> dict[str, Any]:
         """What the state is to keep."""

@@ -34,7 +34,7 @@ from langchain_qwen_memory.memory.base import Memory, adrive, drive
 from langchain_qwen_memory.needs import Means
 from langchain_qwen_memory.remembering import archive_failed, to_archive
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.wiring import Thread, Wiring, as_memories, open_archive, owner_of, with_window
+from langchain_qwen_memory.wiring import CONTROL, Thread, Wiring, as_memories, open_archive, owner_of, with_window
 
 _UNANSWERED = 256
 """Selections kept whose model call failed, so that a retry neither searches nor folds again."""
@@ -111,13 +111,13 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         if (answer := call.repeated()) is not None:
             return answer
         if call.chosen is None:
-            call.choose(drive(call.flow(), call.meet))
+            call.choose(drive(call.flow(), call.meet, passes=CONTROL))
             self._keep(call)
         try:
             response = handler(call.viewing())
         except ContextOverflowError as overflow:
             call.tighten()
-            call.choose(drive(call.flow(), call.meet))
+            call.choose(drive(call.flow(), call.meet, passes=CONTROL))
             response = handler(call.tighter(overflow))
         self._unanswered.pop(call.key, None)
         return call.answered(response)
@@ -132,13 +132,13 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         if (answer := call.repeated()) is not None:
             return answer
         if call.chosen is None:
-            call.choose(await adrive(call.flow(), call.ameet))
+            call.choose(await adrive(call.flow(), call.ameet, passes=CONTROL))
             self._keep(call)
         try:
             response = await handler(call.viewing())
         except ContextOverflowError as overflow:
             call.tighten()
-            call.choose(await adrive(call.flow(), call.ameet))
+            call.choose(await adrive(call.flow(), call.ameet, passes=CONTROL))
             response = await handler(call.tighter(overflow))
         self._unanswered.pop(call.key, None)
         return call.answered(response)
@@ -155,7 +155,7 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
             except Exception as failure:  # noqa: BLE001 - the user has the answer; the turn stays in the state
                 error = archive_failed(failure)
         means = _means(end.seen, end.thread, end.fresh, error)
-        selection = drive(end.flow(), partial(meet, means))
+        selection = drive(end.flow(), partial(meet, means), passes=CONTROL)
         update = end.update(selection, error)
         prepare(end.memories, end.ahead(update), selection, means)
         return update
@@ -172,7 +172,7 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
             except Exception as failure:  # noqa: BLE001 - as above
                 error = archive_failed(failure)
         means = _means(end.seen, end.thread, end.fresh, error)
-        selection = await adrive(end.flow(), partial(ameet, means))
+        selection = await adrive(end.flow(), partial(ameet, means), passes=CONTROL)
         update = end.update(selection, error)
         aprepare(end.memories, end.ahead(update), selection, means)
         return update

@@ -29,6 +29,7 @@ from langchain_qwen_memory.needs import Means
 from langchain_qwen_memory.remembering import ahead, is_old, remembered, remembering
 from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.wiring import (
+    CONTROL,
     Owner,
     Thread,
     Wiring,
@@ -78,7 +79,7 @@ class _Call:
 
     def flow(self) -> Flow:
         """The memories at work before the model is called."""
-        return select_all(self.wiring.memories, self._conversation())
+        return select_all(self.wiring.memories, self._conversation(), passes=CONTROL)
 
     def choose(self, selection: Selection) -> None:
         """Take a selection."""
@@ -128,16 +129,16 @@ class _Nodes:
 
     def recall(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         call = self._call(state, config)
-        call.come(drive(call.arriving(), call.means.meet))
+        call.come(drive(call.arriving(), call.means.meet, passes=CONTROL))
         if call.open:
-            call.choose(drive(call.flow(), call.means.meet))
+            call.choose(drive(call.flow(), call.means.meet, passes=CONTROL))
         return call.update()
 
     async def arecall(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         call = self._call(state, config)
-        call.come(await adrive(call.arriving(), call.means.ameet))
+        call.come(await adrive(call.arriving(), call.means.ameet, passes=CONTROL))
         if call.open:
-            call.choose(await adrive(call.flow(), call.means.ameet))
+            call.choose(await adrive(call.flow(), call.means.ameet, passes=CONTROL))
         return call.update()
 
     # -- model
@@ -145,29 +146,29 @@ class _Nodes:
     def call(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         call = self._call(state, config)
         if not call.chosen:
-            call.come(drive(call.arriving(), call.means.meet))
+            call.come(drive(call.arriving(), call.means.meet, passes=CONTROL))
             if not call.open:
                 return call.update()
-            call.choose(drive(call.flow(), call.means.meet))
+            call.choose(drive(call.flow(), call.means.meet, passes=CONTROL))
         try:
             return call.answered(self.wiring.model.invoke(call.viewing(), config))
         except ContextOverflowError as overflow:
             call.tighten()
-            call.choose(drive(call.flow(), call.means.meet))
+            call.choose(drive(call.flow(), call.means.meet, passes=CONTROL))
             return call.answered(self.wiring.model.invoke(call.tighter(overflow), config))
 
     async def acall(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         call = self._call(state, config)
         if not call.chosen:
-            call.come(await adrive(call.arriving(), call.means.ameet))
+            call.come(await adrive(call.arriving(), call.means.ameet, passes=CONTROL))
             if not call.open:
                 return call.update()
-            call.choose(await adrive(call.flow(), call.means.ameet))
+            call.choose(await adrive(call.flow(), call.means.ameet, passes=CONTROL))
         try:
             return call.answered(await self.wiring.model.ainvoke(call.viewing(), config))
         except ContextOverflowError as overflow:
             call.tighten()
-            call.choose(await adrive(call.flow(), call.means.ameet))
+            call.choose(await adrive(call.flow(), call.means.ameet, passes=CONTROL))
             return call.answered(await self.wiring.model.ainvoke(call.tighter(overflow), config))
 
     # -- remember
@@ -177,7 +178,7 @@ class _Nodes:
         if is_old(thread):
             return {}
         means = self._means(thread, config, done=True)
-        selection, error = drive(remembering(self.wiring, thread), means.meet)
+        selection, error = drive(remembering(self.wiring, thread), means.meet, passes=CONTROL)
         update = remembered(self.wiring, state, thread, selection, error)
         prepare(self.wiring.memories, self._ahead(thread, update), selection, means)
         return update
@@ -187,7 +188,7 @@ class _Nodes:
         if is_old(thread):
             return {}
         means = self._means(thread, config, done=True)
-        selection, error = await adrive(remembering(self.wiring, thread), means.ameet)
+        selection, error = await adrive(remembering(self.wiring, thread), means.ameet, passes=CONTROL)
         update = remembered(self.wiring, state, thread, selection, error)
         aprepare(self.wiring.memories, self._ahead(thread, update), selection, means)
         return update

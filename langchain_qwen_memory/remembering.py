@@ -17,7 +17,7 @@ from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.needs import Append
 from langchain_qwen_memory.report import make_report, now
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.wiring import Thread, Wiring
+from langchain_qwen_memory.wiring import CONTROL, Thread, Wiring
 
 logger = logging.getLogger("langchain_qwen_memory")
 
@@ -50,7 +50,7 @@ def remembering(wiring: Wiring, thread: Thread) -> Generator[Need | Append, Any,
             yield Append(turns=fresh)
         except Exception as failure:  # noqa: BLE001 - see above
             error = archive_failed(failure)
-    selection = yield from select_all(wiring.memories, wiring.conversation(thread, "after"))
+    selection = yield from select_all(wiring.memories, wiring.conversation(thread, "after"), passes=CONTROL)
     return selection, error
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from langchain_core.messages import BaseMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.errors import GraphBubbleUp
 
 from langchain_qwen_memory.archive.base import Archive, root_key
 from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
@@ -19,6 +20,9 @@ from langchain_qwen_memory.memory.turns import LiveTurn, live_turns, part_system
 from langchain_qwen_memory.memory.window import WindowMemory
 from langchain_qwen_memory.model_facts import ModelFacts, model_facts
 from langchain_qwen_memory.state import RECORD_VERSION, Record
+
+CONTROL = (GraphBubbleUp,)
+"""How LangGraph stops a run on purpose, as for an interrupt: no failure of a memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -212,3 +212,26 @@ def test_every_chat_model_of_the_collection_is_known():
     collected = {entry["model"] for entry in json.loads((SHARED / "facts/models.json").read_text("utf-8"))["models"]}
     assert collected - catalogue_facts.OTHER <= set(model_names())
     assert not catalogue_facts.OTHER & set(model_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "context"),
+    [
+        ("Qwen/Qwen3-32B-AWQ", "qwen3-32b", 40_960),
+        ("Qwen/Qwen3-8B-GPTQ-Int4", "qwen3-8b", 40_960),
+        ("Qwen3-8B-GGUF", "qwen3-8b", 40_960),
+        ("qwen/qwen3-8b", "qwen3-8b", 40_960),
+        ("qwen/qwen3-8b:free", "qwen3-8b", 40_960),
+        ("qwen/qwen-2.5-72b-instruct", "qwen2-5-72b-instruct", 32_768),
+        ("Qwen/Qwen2.5-7B-Instruct", "qwen2-5-7b-instruct", 32_768),
+        ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int8", "qwen2-5-7b-instruct", 32_768),
+        ("qwen2.5:7b", "qwen2-5-7b-instruct", 32_768),
+        ("qwen3-vl:8b", "qwen3-vl-8b-thinking", 262_144),
+        ("Qwen/Qwen3.5-4B", "qwen3.5-27b", 262_144),
+        ("qwen-plus-us", "qwen-plus", 1_000_000),
+    ],
+)
+def test_weights_are_known_by_the_names_servers_give_them(name, family, context):
+    """Packed smaller, by a router's small letters, or by Ollama's tags."""
+    info = model_info(name)
+    assert (info.known, info.family, info.context) == (True, family, context)

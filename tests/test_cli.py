@@ -407,3 +407,26 @@ def test_a_reader_who_leaves_stops_the_stream_before_going_on():
         assert next(stream) == 1
         stream.close()
     assert ended == [True]
+
+
+def test_a_url_of_the_service_in_the_environment_needs_no_model(program):
+    """DASHSCOPE_API_BASE may name a region or a proxy of the service, where qwen-plus is known."""
+    with LocalDashScope() as server:
+        keys = {"DASHSCOPE_API_KEY": "sk-mine", "DASHSCOPE_API_BASE": server.base_url}
+        done = program("chat", "--db", "p.db", text="Hello.\n", **keys)
+        (request,) = server.requests
+    assert done.returncode == 0, done.stderr
+    assert (request.body["model"], request.headers["authorization"]) == ("qwen-plus", "Bearer sk-mine")
+
+
+def test_the_kind_of_server_can_be_named(program):
+    """Ollama is told of thinking in its own words, and is not sent the service's key."""
+    with LocalDashScope() as server:
+        options = ("--server", "ollama", "--base-url", server.plain_url, "--model", "qwen3:8b", "--no-thinking")
+        done = program("chat", *options, "--db", "p.db", text="Hello.\n", DASHSCOPE_API_KEY="sk-mine")
+        (request,) = server.requests
+    assert done.returncode == 0, done.stderr
+    assert request.headers["authorization"] == "Bearer EMPTY"
+    assert request.body["reasoning_effort"] == "none"
+    wrong = program("chat", "--server", "nobodys")
+    assert (wrong.returncode, "--server nobodys: it takes auto, dashscope" in wrong.stderr) == (1, True)

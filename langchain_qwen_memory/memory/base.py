@@ -241,8 +241,8 @@ def _log_failure(name: str, error: Exception) -> None:
     logging.getLogger("langchain_qwen_memory").warning("memory %r failed and was passed over: %s", name, error)
 
 
-def drive(flow: Generator[Any, Any, _T], meet: Callable[[Any], Any]) -> _T:
-    """Run a memory's flow to its end; `meet` brings what each need asks for."""
+def drive(flow: Generator[Any, Any, _T], meet: Callable[[Any], Any], *, passes: tuple[type[Exception], ...] = ()) -> _T:
+    """Run a memory's flow to its end; `meet` brings what each need asks for. `passes` as for `select_all`."""
     step: Callable[[Any], Any] = flow.send
     value: Any = None
     while True:
@@ -252,11 +252,15 @@ def drive(flow: Generator[Any, Any, _T], meet: Callable[[Any], Any]) -> _T:
             return cast("_T", done.value)
         try:
             step, value = flow.send, meet(need)
+        except passes:
+            raise
         except Exception as error:  # noqa: BLE001 - the memory decides what a failure means
             step, value = flow.throw, error
 
 
-async def adrive(flow: Generator[Any, Any, _T], meet: Callable[[Any], Awaitable[Any]]) -> _T:
+async def adrive(
+    flow: Generator[Any, Any, _T], meet: Callable[[Any], Awaitable[Any]], *, passes: tuple[type[Exception], ...] = ()
+) -> _T:
     """`drive`, with `await`."""
     step: Callable[[Any], Any] = flow.send
     value: Any = None
@@ -267,6 +271,8 @@ async def adrive(flow: Generator[Any, Any, _T], meet: Callable[[Any], Awaitable[
             return cast("_T", done.value)
         try:
             step, value = flow.send, await meet(need)
+        except passes:
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             step, value = flow.throw, error
 

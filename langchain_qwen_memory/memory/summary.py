@@ -62,8 +62,11 @@ class SummaryBufferMemory(Memory):
     word. A fold is kept as a note under a key made of what it folds: it is paid once, whatever is retried.
 
     If the summariser fails, the conversation goes on and the turns stay; it is tried again after 1, 2, 4, 8 and then
-    each 16 turns, so that a dead one does not cost a timeout at each turn. An answer that would not make the view
-    shorter is not taken, and not asked for again before the history has grown by a quarter.
+    each 16 turns, so that a dead one does not cost a timeout at each turn. A slow one is given up after 60 seconds of
+    silence, in each try that the model makes (`max_retries`), if it takes a `timeout` as chat models usually do. With
+    `fold="after"` a fold stands between the answer and the end of the run: what waits for that waits for the fold. An
+    answer that would not make the view shorter is not taken, and not asked for again before the history has grown by a
+    quarter.
 
     In a list of memories place it after a `WindowMemory`: it folds what the window gives up, and until that is done the
     turns stay in the view.

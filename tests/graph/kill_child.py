@@ -2,7 +2,8 @@
 
 POINT is `model:5`, `append-before:3`, `append-after:3`, `put:17`, `fold:1`, `note:1` or `never`: the n-th time that
 place is reached, the process kills itself with SIGKILL. FOLD is `none`, or when a summary is made: `after` or
-`background`. Each answer that a user would have read is printed as `answered N`, each call of the summariser as `folded`.
+`background`. Each answer that a user would have read is printed as `answered N`, each call of the summariser as
+`folded`.
 """
 
 import asyncio

@@ -5,7 +5,6 @@ messages delivered twice, time travel. After each step the laws are checked on w
 """
 
 import asyncio
-import os
 import re
 import tempfile
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde._msgpack import STRICT_MSGPACK_ENABLED
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from langchain_qwen_memory import (

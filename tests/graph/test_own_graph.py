@@ -7,6 +7,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command, interrupt
 
 from langchain_qwen_memory import (
     Ask,
@@ -117,6 +118,27 @@ def transcript_turn(graph):
 
     archive = wiring_of(graph).archive
     return archive.page("", "t1")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking(Memory):
+    """A memory that asks a person."""
+
+    name: ClassVar[str] = "asking"
+
+    def select(self, conversation, selection):
+        if conversation.phase == "before" and not conversation.slot(self.name):
+            return selection.keeping(self.name, told=interrupt("may I remember this?"))
+        return selection
+
+
+def test_a_memory_may_interrupt_the_run():
+    """LangGraph's own way to stop is no failure of the memory."""
+    graph = create_chat_graph(ScriptedChatModel(), memory=[Asking(), WindowMemory()], checkpointer=InMemorySaver())
+    assert graph.invoke({"messages": "hi"}, CONFIG)["__interrupt__"][0].value == "may I remember this?"
+    state = graph.invoke(Command(resume="yes"), CONFIG)
+    assert state["record"]["slots"]["asking"] == {"told": "yes"}
+    assert state["record"]["report"]["errors"] == []
 
 
 @dataclass(frozen=True, kw_only=True)

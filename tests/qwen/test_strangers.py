@@ -1,7 +1,7 @@
 """Servers and histories of others: what they may see of keys, what is made of what they send, what is counted."""
 
 import asyncio
-import datetime
+import datetime as dt
 import gc
 
 import pytest
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from langchain_qwen_memory import model_errors as errors
 from langchain_qwen_memory.chat_models import ChatQwen
 from langchain_qwen_memory.endpoints import shown_url
+from langchain_qwen_memory.reading import AnswerReader
 from langchain_qwen_memory.testing import Fault, LocalDashScope, Reply
 from langchain_qwen_memory.tokens import count_tokens
 from tests.qwen.ways import all_ways, answer_by
@@ -79,7 +80,7 @@ def test_a_server_of_ones_own_that_refuses_a_key_is_no_region_of_alibabas(own_qw
 
 def test_a_wrong_path_is_asked_about(own_qwen, server):
     """A 404 that names no model most often means that /v1 is missing."""
-    server.misbehave(Fault(status=404, body={"detail": "Not Found"}))
+    server.misbehave(Fault(status=404, body='{"detail": "Not Found"}'))
     with pytest.raises(errors.QwenModelNotFoundError, match="is base_url right"):
         own_qwen(max_retries=0).invoke("hi")
 
@@ -143,11 +144,11 @@ def test_words_before_a_call_are_words_if_no_tag_was_seen(server, own_qwen, way)
     assert [one["name"] for one in answer.tool_calls] == ["f"]
 
 
-@pytest.mark.parametrize("way", ["stream", "astream"])
-def test_an_emoji_in_two_events_is_one(server, qwen, way):
+def test_an_emoji_in_two_events_is_one():
     """Some servers escape each half by itself; a half that stays alone becomes a mark."""
-    server.script(Reply(chunks=[piece(content="a\ud83d"), piece(content="\ude00 \ud83db"), piece("stop")]))
-    assert answer_by(way, qwen()).text == "a😀 \ufffdb"
+    reader = AnswerReader()
+    pieces = [reader.take(piece(content=text)) for text in ("a\ud83d", "\ude00 \ud83db")]
+    assert [one.answer for one in pieces] == ["a", "😀 \ufffdb"]
 
 
 @pytest.mark.parametrize("way", ["stream", "astream"])
@@ -171,7 +172,7 @@ def test_unknown_blocks_of_another_providers_answer_are_left_out(qwen, sent):
 
 def test_dates_in_a_calls_arguments_are_written_out(qwen, sent):
     """An edited history may hold objects that JSON has no form for."""
-    call = {"name": "f", "args": {"day": datetime.date(2026, 9, 1)}, "id": "c"}
+    call = {"name": "f", "args": {"day": dt.date(2026, 9, 1)}, "id": "c"}
     qwen().invoke([HumanMessage("q"), AIMessage("", tool_calls=[call]), ToolMessage("r", tool_call_id="c")])
     assert sent()["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"day": "2026-09-01"}'
 
@@ -195,6 +196,7 @@ def test_a_loop_closed_without_farewell_is_let_go_at_the_next_call(qwen):
         loop.close()
     asyncio.run(model.ainvoke("go"))
     assert len(model._clients._async) <= 1
+    gc.collect()  # the sockets of such loops complain, here and not in the next test
 
 
 @pytest.mark.parametrize(
