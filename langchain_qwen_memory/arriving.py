@@ -10,6 +10,7 @@ from langchain_core.messages import RemoveMessage
 
 from langchain_qwen_memory.memory.base import Need
 from langchain_qwen_memory.needs import Known
+from langchain_qwen_memory.state import newest_turn
 from langchain_qwen_memory.wiring import Owner, Thread, Wiring
 
 
@@ -61,7 +62,7 @@ def _without(wiring: Wiring, state: Mapping[str, Any], owner: Owner, gone: set[s
 def _outdated(thread: Thread) -> set[str]:
     """Ids of what followed the newest question before it was edited."""
     newest = thread.turns[-1] if thread.turns else None
-    if newest is None or newest.question is None or newest.key == thread.record.get("newest"):
+    if newest is None or newest.question is None or newest.key == newest_turn(thread.record):
         return set()
     if newest.question.id is None or newest.question.id != thread.record.get("asked"):
         return set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -97,12 +97,17 @@ def _chat_graph(wiring: Wiring, state_schema: type[Any], context_schema: type[An
         input_schema=_without(state_schema, "record", "selection"),
         output_schema=_without(state_schema, "selection"),
     )
-    graph.add_node("recall", recall)
     graph.add_node("model", model)
     graph.add_node("remember", remember)
-    graph.add_conditional_edges(START, _begin_at(wiring), ["recall", "model"])
-    graph.add_edge("recall", "model")
-    graph.add_edge("remember", END)
+    graph.add_conditional_edges("remember", _after_remember, ["model", END])
+    if wiring.archive is None:
+        # A step of its own checkpoints what a fold brought. With an archive it is kept as a note, and the model node
+        # recalls by itself: a step of the graph less in each turn.
+        graph.add_node("recall", recall)
+        graph.add_edge("recall", "model")
+        graph.add_edge(START, "recall")
+    else:
+        graph.add_conditional_edges(START, _first_step, ["model", "remember"])
     if not wiring.tools:
         graph.add_edge("model", "remember")
         return graph
@@ -114,18 +119,14 @@ def _chat_graph(wiring: Wiring, state_schema: type[Any], context_schema: type[An
     return graph
 
 
-def _begin_at(wiring: Wiring) -> Callable[[MemoryState], str]:
-    """Which node comes first.
+def _first_step(state: MemoryState) -> str:
+    """A new thread is written down as its user's before anything can fail; then, and else, the model is called."""
+    return "model" if state.get("record") else "remember"
 
-    The model node recalls by itself: a step of the graph less, and what a fold brought is kept as a note. A step of
-    its own comes before it where there is no archive for such a note, so that the fold is checkpointed; and in a
-    thread's first turn, so that the thread is its user's before anything can fail.
-    """
 
-    def first_step(state: MemoryState) -> str:
-        return "model" if wiring.archive is not None and state.get("record") else "recall"
-
-    return first_step
+def _after_remember(state: MemoryState) -> str:
+    record = state.get("record")
+    return "model" if record and "report" not in record else END
 
 
 def _without(schema: type[Any], *names: str) -> type[Any]:

@@ -21,12 +21,12 @@ from langgraph.runtime import get_runtime
 from langchain_qwen_memory.archive.base import Archive
 from langchain_qwen_memory.arriving import Arrival, arrive
 from langchain_qwen_memory.background import aprepare, prepare
-from langchain_qwen_memory.choosing import selected, shrunk, view_of, viewed
+from langchain_qwen_memory.choosing import begun, selected, shrunk, view_of, viewed
 from langchain_qwen_memory.errors import MemoryOptionError, ViewTooLargeError
 from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Selection, adrive, drive, select_all
 from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.needs import Means
-from langchain_qwen_memory.remembering import ahead, is_old, remembered, remembering
+from langchain_qwen_memory.remembering import ahead, is_new, is_old, remembered, remembering
 from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.wiring import (
     CONTROL,
@@ -175,6 +175,8 @@ class _Nodes:
 
     def remember(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         thread = self._read(state, config)
+        if is_new(thread):
+            return {"record": begun(thread)}
         if is_old(thread):
             return {}
         means = self._means(thread, config, done=True)
@@ -185,6 +187,8 @@ class _Nodes:
 
     async def aremember(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         thread = self._read(state, config)
+        if is_new(thread):
+            return {"record": begun(thread)}
         if is_old(thread):
             return {}
         means = self._means(thread, config, done=True)

@@ -16,7 +16,7 @@ from langchain_qwen_memory.memory.base import Conversation, Need, Selection, sel
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.needs import Append
 from langchain_qwen_memory.report import make_report, now
-from langchain_qwen_memory.state import Record
+from langchain_qwen_memory.state import Record, newest_turn
 from langchain_qwen_memory.wiring import CONTROL, Thread, Wiring
 
 logger = logging.getLogger("langchain_qwen_memory")
@@ -54,9 +54,14 @@ def remembering(wiring: Wiring, thread: Thread) -> Generator[Need | Append, Any,
     return selection, error
 
 
+def is_new(thread: Thread) -> bool:
+    """Whether a thread has just begun: nothing is kept of it yet, and its question is open."""
+    return not thread.record and bool(thread.turns) and not thread.turns[-1].finished
+
+
 def is_old(thread: Thread) -> bool:
     """Whether the newest turn was remembered before."""
-    return not thread.turns or thread.turns[-1].key == thread.record.get("newest")
+    return not thread.turns or thread.turns[-1].key == newest_turn(thread.record)
 
 
 def archive_failed(failure: Exception) -> str:
@@ -82,12 +87,12 @@ def remembered(
     unneeded = whole and wiring.archive is None
     leaving, staying = _parted(thread.turns, selection.start if safe or unneeded else 0)
     record: Record = {**begun(thread)}
-    record["newest"] = thread.turns[-1].key
     if thread.turns[-1].question is not None and thread.turns[-1].question.id:
         record["asked"] = thread.turns[-1].question.id
     record["slots"] = {name: dict(slot) for name, slot in selection.slots.items()}
+    record["newest"] = thread.turns[-1].key
     if safe:
-        record["head"] = thread.turns[-1].key
+        record["head"] = record.pop("newest")
         record["archived"] = thread.turns[-1].position + 1
     if leaving:
         record["parent"] = leaving[-1].key

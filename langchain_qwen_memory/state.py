@@ -72,7 +72,7 @@ class Record(TypedDict, total=False):
     user: str
     """Digest of the user id: tells a copied thread from somebody else's."""
     newest: str
-    """Key of the newest remembered turn."""
+    """Key of the newest remembered turn, where it could not be archived; else `head` is it."""
     asked: str
     """Id of its question: the same id in other words is an edit."""
     parent: str
@@ -91,6 +91,11 @@ class Record(TypedDict, total=False):
     """What the last view began with: how `prefix_kept` is known."""
     report: Report
     """Of the last turn."""
+
+
+def newest_turn(record: Record) -> str | None:
+    """Key of the newest remembered turn."""
+    return record.get("newest") or record.get("head")
 
 
 def live_messages(state: Sequence[Any], writes: Sequence[Any]) -> list[AnyMessage]:

@@ -42,7 +42,7 @@ class Owner:
     @property
     def mark(self) -> str:
         """Digest of the user id, which itself is in no checkpoint."""
-        return blake2b(f"user\0{self.user}".encode("utf-8", "replace"), digest_size=8).hexdigest()
+        return blake2b(f"user\0{self.user}".encode("utf-8", "replace"), digest_size=4).hexdigest()
 
 
 def owner_of(config: RunnableConfig, context: Any) -> Owner:
