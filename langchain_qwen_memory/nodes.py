@@ -1,9 +1,11 @@
-"""The three nodes that run memories in a LangGraph graph, sync and async: recall, model, remember.
+"""The nodes that run memories in a LangGraph graph, sync and async: recall, model, remember.
 
-START -> recall -> model <-> tools
-                     |
-                     v
-                 remember -> END
+    START -> model <-> tools
+               |
+               v
+           remember -> END
+
+The model node recalls by itself at the first call of a turn, where no recall node ran before it.
 """
 
 from __future__ import annotations

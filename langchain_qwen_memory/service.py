@@ -7,8 +7,7 @@ from typing import Any, Self, TypeVar
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
-from langchain_qwen_memory.calls import Link, common_names, resolve_url
-from langchain_qwen_memory.endpoints import server_of
+from langchain_qwen_memory.calls import Link, clear_key, common_names, resolve_url
 from langchain_qwen_memory.model_errors import QwenResponseError, service_errors
 from langchain_qwen_memory.transport import RAW, Clients, whole_answer
 
@@ -29,7 +28,9 @@ class QwenService(BaseModel):
     Each object has HTTP clients of its own, made when first used; asynchronous calls have one for each event loop.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), hide_input_in_errors=True
+    )
 
     api_key: SecretStr | None = Field(default_factory=secret_from_env("DASHSCOPE_API_KEY", default=None))
     """Key of the service, from DASHSCOPE_API_KEY if not given. A server of one's own needs none."""
@@ -78,10 +79,16 @@ class QwenService(BaseModel):
         # what is said in code comes before the variable
         said = "base_url" in self.model_fields_set or not (self.region or self.workspace)
         url = resolve_url(base_url=self.base_url if said else None, region=self.region, workspace=self.workspace)
-        key = self.api_key.get_secret_value() if self.api_key else ""
-        if not key and server_of(url) == "dashscope":
+        link = Link(
+            url=url.rstrip("/"),
+            server="auto",
+            key=clear_key(self.api_key),
+            key_is_the_services="api_key" not in self.model_fields_set,
+        )
+        key = link.sent_key
+        if not key and link.kind == "dashscope":
             raise ValueError(f"No key for {url}: set DASHSCOPE_API_KEY or give api_key=...")
-        self._link = Link(url=url.rstrip("/"), server="auto", key=key)
+        self._link = link
         options = {"base_url": url, "api_key": key or "none", "max_retries": self.max_retries}
         self._clients = Clients(
             options | ({"timeout": self.timeout} if self.timeout is not None else {}),

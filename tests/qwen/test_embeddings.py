@@ -464,3 +464,12 @@ def test_importing_it_does_not_import_langchain_openai():
     code = "import sys, langchain_qwen_memory.embeddings; print(*sorted({n.split('.')[0] for n in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"langchain_openai", "dashscope", "tiktoken", "numpy", "langgraph"} & set(loaded)
+
+
+def test_the_services_key_goes_to_no_other_server(monkeypatch):
+    """A server of one's own gets a key only if it is given for it."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-the-services-own")
+    with LocalDashScope() as server:
+        own = server.base_url.replace("/compatible-mode", "")
+        QwenEmbeddings(base_url=own).embed_query("hi")
+        assert "the-services-own" not in server.requests[-1].headers["authorization"]
