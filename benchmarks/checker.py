@@ -13,7 +13,7 @@ from conversations import Planned, numbers_in
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from scripted import Summariser
 
-from langchain_qwen_memory.vocabulary import encoding
+from langchain_qwen_memory.counting.vocabulary import encoding
 
 HIT = 0.2
 """Price of a cached prompt token: Model Studio's implicit cache."""

@@ -15,8 +15,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.messages.base import messages_to_dict
 from langchain_core.messages.utils import messages_from_dict
 
+from langchain_qwen_memory.counting.vocabulary import encoding
 from langchain_qwen_memory.tokens import count_message, count_text, count_tokens
-from langchain_qwen_memory.vocabulary import encoding
 
 WANTED = 800_000
 ENGLISH = "the quick brown fox jumps over a lazy dog while seven wizards discuss windows and archives"

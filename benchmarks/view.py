@@ -11,9 +11,9 @@ from langchain_core.messages import HumanMessage
 from langchain_qwen_memory.memory.base import Need, Search, drive, select_all
 from langchain_qwen_memory.memory.recall import quotation
 from langchain_qwen_memory.memory.render import Quote, render
-from langchain_qwen_memory.needs import Means
+from langchain_qwen_memory.steps.needs import Means
+from langchain_qwen_memory.steps.wiring import owner_of
 from langchain_qwen_memory.threads import wiring_of
-from langchain_qwen_memory.wiring import owner_of
 
 QUESTIONS = 60
 

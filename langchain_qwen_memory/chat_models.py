@@ -20,16 +20,16 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
-from langchain_qwen_memory import blocks
-from langchain_qwen_memory.calls import CONNECTION, Call, Link, ThinkingTags, clear_key, common_names, resolve_url
 from langchain_qwen_memory.catalogue import ModelInfo, model_info
-from langchain_qwen_memory.endpoints import Server, shown_url
-from langchain_qwen_memory.model_errors import QwenStreamOnlyError
-from langchain_qwen_memory.structured import wire_response_format
+from langchain_qwen_memory.counting.vocabulary import encoding
+from langchain_qwen_memory.qwen import blocks
+from langchain_qwen_memory.qwen.calls import CONNECTION, Call, Link, ThinkingTags, clear_key, common_names, resolve_url
+from langchain_qwen_memory.qwen.endpoints import Server, shown_url
+from langchain_qwen_memory.qwen.model_errors import QwenStreamOnlyError
+from langchain_qwen_memory.qwen.structured import wire_response_format
+from langchain_qwen_memory.qwen.transport import AsyncEventStream, Clients, EventStream
+from langchain_qwen_memory.qwen.wire import KNOBS, plan_request, wire_request
 from langchain_qwen_memory.tokens import count_text, count_tokens
-from langchain_qwen_memory.transport import AsyncEventStream, Clients, EventStream
-from langchain_qwen_memory.vocabulary import encoding
-from langchain_qwen_memory.wire import KNOBS, plan_request, wire_request
 
 __all__ = ["ChatQwen"]
 
@@ -160,7 +160,7 @@ class ChatQwen(BaseChatOpenAI):
         ```
 
     Errors:
-        `langchain_qwen_memory.model_errors`: each is OpenAI's class and LangChain's at once.
+        `langchain_qwen_memory.qwen.model_errors`: each is OpenAI's class and LangChain's at once.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)  # a refused option's error would show the key beside it
@@ -184,7 +184,7 @@ class ChatQwen(BaseChatOpenAI):
     """Id of a workspace, which has a host of its own in each region."""
 
     server: Server = "auto"
-    """What kind of server answers; "auto" tells by the URL, see `langchain_qwen_memory.endpoints.server_of`."""
+    """What kind of server answers; "auto" tells by the URL, see `langchain_qwen_memory.qwen.endpoints.server_of`."""
 
     stream_usage: bool | None = True
     """Ask for token counts in streams too."""

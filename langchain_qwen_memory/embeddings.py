@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeVar
 from langchain_core.embeddings import Embeddings
 from pydantic import Field
 
-from langchain_qwen_memory.pieces import Piece, joined, joined_sparse, pieces_of
-from langchain_qwen_memory.service import QwenService, UnusableAnswerError, gathered
-from langchain_qwen_memory.vector_limits import EmbeddingLimits, embedding_limits
+from langchain_qwen_memory.qwen.pieces import Piece, joined, joined_sparse, pieces_of
+from langchain_qwen_memory.qwen.service import QwenService, UnusableAnswerError, gathered
+from langchain_qwen_memory.qwen.vector_limits import EmbeddingLimits, embedding_limits
 
 __all__ = ["Embedded", "QwenEmbeddings", "TextType"]
 
@@ -77,7 +77,7 @@ class QwenEmbeddings(QwenService, Embeddings):
         without it should not be compared.
 
     Errors:
-        As ChatQwen's, `langchain_qwen_memory.model_errors`; ValueError for texts and options that cannot be sent.
+        As ChatQwen's, `langchain_qwen_memory.qwen.model_errors`; ValueError for texts and options that cannot be sent.
     """
 
     model: str = "text-embedding-v4"

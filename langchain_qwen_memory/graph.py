@@ -17,7 +17,7 @@ from langchain_qwen_memory.archive.base import Archive
 from langchain_qwen_memory.memory.base import Memory
 from langchain_qwen_memory.nodes import wired_nodes
 from langchain_qwen_memory.state import MemoryState
-from langchain_qwen_memory.wiring import Wiring, as_memories, open_archive, with_tools, with_window
+from langchain_qwen_memory.steps.wiring import Wiring, as_memories, open_archive, with_tools, with_window
 
 
 @dataclass

@@ -25,16 +25,23 @@ except ImportError as error:
         'MemoryMiddleware is for create_agent, which is in langchain: pip install "langchain-qwen-memory[agent]".'
     ) from error
 
-from langchain_qwen_memory.agent_call import ModelCall, RunEnd, ameet, meet, was_answered
-from langchain_qwen_memory.agent_state import AgentMemoryState, AgentWiring, Learnt, Seen, is_remembered, read_agent
 from langchain_qwen_memory.archive.base import Archive, Turn
-from langchain_qwen_memory.background import aprepare, prepare
 from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.base import Memory, adrive, drive
-from langchain_qwen_memory.needs import Means
-from langchain_qwen_memory.remembering import archive_failed, to_archive
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.wiring import CONTROL, Thread, Wiring, as_memories, open_archive, owner_of, with_window
+from langchain_qwen_memory.steps.agent_call import ModelCall, RunEnd, ameet, meet, was_answered
+from langchain_qwen_memory.steps.agent_state import (
+    AgentMemoryState,
+    AgentWiring,
+    Learnt,
+    Seen,
+    is_remembered,
+    read_agent,
+)
+from langchain_qwen_memory.steps.background import aprepare, prepare
+from langchain_qwen_memory.steps.needs import Means
+from langchain_qwen_memory.steps.remembering import archive_failed, to_archive
+from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring, as_memories, open_archive, owner_of, with_window
 
 _UNANSWERED = 256
 """Selections kept whose model call failed, so that a retry neither searches nor folds again."""

@@ -21,16 +21,16 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langgraph.runtime import get_runtime
 
 from langchain_qwen_memory.archive.base import Archive
-from langchain_qwen_memory.arriving import Arrival, arrive
-from langchain_qwen_memory.background import aprepare, prepare
-from langchain_qwen_memory.choosing import begun, selected, shrunk, view_of, viewed
 from langchain_qwen_memory.errors import MemoryOptionError, ViewTooLargeError
 from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Selection, adrive, drive, select_all
 from langchain_qwen_memory.memory.render import View
-from langchain_qwen_memory.needs import Means
-from langchain_qwen_memory.remembering import ahead, is_new, is_old, remembered, remembering
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.wiring import (
+from langchain_qwen_memory.steps.arriving import Arrival, arrive
+from langchain_qwen_memory.steps.background import aprepare, prepare
+from langchain_qwen_memory.steps.choosing import begun, selected, shrunk, view_of, viewed
+from langchain_qwen_memory.steps.needs import Means
+from langchain_qwen_memory.steps.remembering import ahead, is_new, is_old, remembered, remembering
+from langchain_qwen_memory.steps.wiring import (
     CONTROL,
     Owner,
     Thread,

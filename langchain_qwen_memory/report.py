@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage
 
 from langchain_qwen_memory.memory.base import Selection
 from langchain_qwen_memory.state import Report
-from langchain_qwen_memory.wiring import Thread, Wiring
+from langchain_qwen_memory.steps.wiring import Thread, Wiring
 
 
 def now() -> float:

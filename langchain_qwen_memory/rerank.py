@@ -10,10 +10,10 @@ from langchain_core.documents import Document
 from langchain_core.documents.compressor import BaseDocumentCompressor
 from pydantic import Field
 
-from langchain_qwen_memory.pieces import cut, sendable
-from langchain_qwen_memory.service import QwenService, UnusableAnswerError, gathered
-from langchain_qwen_memory.vector_limits import RerankLimits, rerank_limits
-from langchain_qwen_memory.vocabulary import Vocabulary, count
+from langchain_qwen_memory.counting.vocabulary import Vocabulary, count
+from langchain_qwen_memory.qwen.pieces import cut, sendable
+from langchain_qwen_memory.qwen.service import QwenService, UnusableAnswerError, gathered
+from langchain_qwen_memory.qwen.vector_limits import RerankLimits, rerank_limits
 
 __all__ = ["QwenReranker", "Reranked"]
 
@@ -63,7 +63,7 @@ class QwenReranker(QwenService, BaseDocumentCompressor):
         ```
 
     Errors:
-        As ChatQwen's, `langchain_qwen_memory.model_errors`.
+        As ChatQwen's, `langchain_qwen_memory.qwen.model_errors`.
     """
 
     model: str = "qwen3-rerank"

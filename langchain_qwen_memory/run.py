@@ -18,7 +18,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
-from langchain_qwen_memory.locks import lock_of
+from langchain_qwen_memory.steps.locks import lock_of
 
 logger = logging.getLogger("langchain_qwen_memory")
 

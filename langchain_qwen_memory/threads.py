@@ -10,10 +10,10 @@ from langchain_core.runnables import RunnableConfig
 
 from langchain_qwen_memory.archive.base import Archive, Turn
 from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
-from langchain_qwen_memory.locks import lock_of
 from langchain_qwen_memory.nodes import wiring_of
 from langchain_qwen_memory.state import Report
-from langchain_qwen_memory.wiring import Owner, Thread, owner_of
+from langchain_qwen_memory.steps.locks import lock_of
+from langchain_qwen_memory.steps.wiring import Owner, Thread, owner_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_qwen_memory.catalogue import ModelInfo, model_info
-from langchain_qwen_memory.templates import (
+from langchain_qwen_memory.counting.templates import (
     EMPTY_THOUGHT,
     FULL_THOUGHT,
     TEMPLATES,
@@ -27,7 +27,7 @@ from langchain_qwen_memory.templates import (
     role_of,
     tool_text,
 )
-from langchain_qwen_memory.vocabulary import count
+from langchain_qwen_memory.counting.vocabulary import count
 
 __all__ = ["count_message", "count_text", "count_tokens"]
 
@@ -110,7 +110,7 @@ def count_message(message: BaseMessage, *, model: str = "qwen-plus", high_resolu
 
     Returns:
         Tokens. Exact for text; pictures of known size exact; media that only a URL points to at the upper
-        estimates of `langchain_qwen_memory.media`.
+        estimates of `langchain_qwen_memory.counting.media`.
 
     Raises:
         TypeError: A message that is never sent, such as RemoveMessage.

@@ -15,8 +15,7 @@ MEMORY_WING = (
     "memory",
     "archive",
     "state",
-    "wiring",
-    "needs",
+    "steps",
     "nodes",
     "report",
     "graph",
@@ -24,7 +23,7 @@ MEMORY_WING = (
     "threads",
     "middleware",
 )
-MODEL_WING = ("chat_models", "dashscope", "embeddings", "rerank", "service", "calls", "wire", "reading", "transport")
+MODEL_WING = ("chat_models", "dashscope", "embeddings", "rerank", "qwen")
 HEAVY = ("openai", "langchain_openai", "dashscope", "httpx", "tiktoken", "typer", "rich", "numpy", "langgraph")
 
 

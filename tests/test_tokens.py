@@ -22,7 +22,7 @@ from langchain_core.messages import (
 from langchain_core.tools import tool
 
 from langchain_qwen_memory import tokens
-from langchain_qwen_memory.media import image_size, wav_seconds
+from langchain_qwen_memory.counting.media import image_size, wav_seconds
 from langchain_qwen_memory.tokens import count_message, count_text, count_tokens
 from tests.shared import SHARED, needs_shared
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
-from langchain_qwen_memory.endpoints import Server, server_of
+from langchain_qwen_memory.qwen.endpoints import Server, server_of
 from langchain_qwen_memory.terminal.say import Say
 
 MEMORIES = ("window", "summary", "recall")

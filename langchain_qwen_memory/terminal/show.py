@@ -14,8 +14,8 @@ from langchain_qwen_memory.terminal.say import Say, grouped
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.state import Report
+    from langchain_qwen_memory.steps.wiring import Thread
     from langchain_qwen_memory.terminal.figures import Figures
-    from langchain_qwen_memory.wiring import Thread
 
 COLOURS: Mapping[str, str] = {
     "system": "magenta",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from langchain_qwen_memory.counting.vocabulary import count
+from langchain_qwen_memory.qwen.vector_limits import EMBEDDING_MODELS, EmbeddingLimits
 from langchain_qwen_memory.testing.faults import Fault
 from langchain_qwen_memory.testing.likeness import vector, weights, word_number
 from langchain_qwen_memory.testing.native import NativeRefusal
@@ -12,8 +14,6 @@ from langchain_qwen_memory.testing.refusals import ALGORITHM, Refusal, model_unk
 from langchain_qwen_memory.testing.request import parse_json
 from langchain_qwen_memory.testing.spoiling import refuse, spoil_whole
 from langchain_qwen_memory.testing.wire import Response
-from langchain_qwen_memory.vector_limits import EMBEDDING_MODELS, EmbeddingLimits
-from langchain_qwen_memory.vocabulary import count
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.testing.scripts import Exchange

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_qwen_memory.pieces import cut
+from langchain_qwen_memory.counting.vocabulary import count
+from langchain_qwen_memory.qwen.pieces import cut
+from langchain_qwen_memory.qwen.vector_limits import RERANK_MODELS
 from langchain_qwen_memory.testing.embeddings import respond
 from langchain_qwen_memory.testing.faults import Fault
 from langchain_qwen_memory.testing.likeness import relevance
@@ -12,8 +14,6 @@ from langchain_qwen_memory.testing.native import NativeRefusal
 from langchain_qwen_memory.testing.refusals import ALGORITHM, model_unknown
 from langchain_qwen_memory.testing.request import parse_json
 from langchain_qwen_memory.testing.spoiling import refuse
-from langchain_qwen_memory.vector_limits import RERANK_MODELS
-from langchain_qwen_memory.vocabulary import count
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.testing.scripts import Exchange

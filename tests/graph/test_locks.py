@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from langchain_qwen_memory.locks import TurnLock
+from langchain_qwen_memory.steps.locks import TurnLock
 
 
 async def hold(lock, log, name):

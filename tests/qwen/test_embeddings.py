@@ -18,7 +18,7 @@ from langchain_tests.unit_tests import EmbeddingsUnitTests
 from pydantic import ValidationError
 
 from langchain_qwen_memory.embeddings import QwenEmbeddings
-from langchain_qwen_memory.model_errors import (
+from langchain_qwen_memory.qwen.model_errors import (
     QwenAuthenticationError,
     QwenConnectionError,
     QwenModelNotFoundError,

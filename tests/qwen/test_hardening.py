@@ -8,9 +8,9 @@ from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import BaseModel
 
 from langchain_qwen_memory import ChatQwen
-from langchain_qwen_memory.model_errors import QwenResponseError
+from langchain_qwen_memory.qwen.model_errors import QwenResponseError
+from langchain_qwen_memory.qwen.wire_content import wire_content
 from langchain_qwen_memory.testing import LocalDashScope, Reply
-from langchain_qwen_memory.wire_content import wire_content
 
 
 class Place(BaseModel):

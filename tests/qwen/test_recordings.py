@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from langchain_qwen_memory.model_errors import QwenAuthenticationError
+from langchain_qwen_memory.qwen.model_errors import QwenAuthenticationError
 from tests.qwen.ways import WAYS, answer_by, events_by
 from tests.shared import SHARED, needs_shared
 

@@ -7,7 +7,7 @@ import pytest
 from langchain_core.documents import Document
 from pydantic import ValidationError
 
-from langchain_qwen_memory.model_errors import (
+from langchain_qwen_memory.qwen.model_errors import (
     QwenAuthenticationError,
     QwenModelNotFoundError,
     QwenRateLimitError,

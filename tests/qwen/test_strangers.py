@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from langchain_qwen_memory import model_errors as errors
 from langchain_qwen_memory.chat_models import ChatQwen
-from langchain_qwen_memory.endpoints import shown_url
-from langchain_qwen_memory.reading import AnswerReader
+from langchain_qwen_memory.qwen.endpoints import shown_url
+from langchain_qwen_memory.qwen.reading import AnswerReader
 from langchain_qwen_memory.testing import Fault, LocalDashScope, Reply
 from langchain_qwen_memory.tokens import count_tokens
 from tests.qwen.ways import all_ways, answer_by

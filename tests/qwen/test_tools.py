@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 
+from langchain_qwen_memory.qwen.tool_calls import CallBook
 from langchain_qwen_memory.testing import Reply
-from langchain_qwen_memory.tool_calls import CallBook
 from tests.qwen.test_reasoning import beta, delta
 from tests.qwen.ways import all_ways, answer_by, events_by
 

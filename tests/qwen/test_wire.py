@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, System
 from pydantic import SecretStr
 
 from langchain_qwen_memory.chat_models import ChatQwen
-from langchain_qwen_memory.endpoints import server_of
+from langchain_qwen_memory.qwen.endpoints import server_of
 from langchain_qwen_memory.testing import LocalDashScope, Reply
 from tests.qwen.ways import all_ways, answer_by
 

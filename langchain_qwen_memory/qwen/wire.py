@@ -8,10 +8,10 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_qwen_memory.catalogue import ModelInfo, model_info
-from langchain_qwen_memory.endpoints import ServerKind
-from langchain_qwen_memory.rules import Plan, settle
-from langchain_qwen_memory.structured import JSON_WORD, mentions_json, with_instruction
-from langchain_qwen_memory.wire_messages import wire_messages
+from langchain_qwen_memory.qwen.endpoints import ServerKind
+from langchain_qwen_memory.qwen.rules import Plan, settle
+from langchain_qwen_memory.qwen.structured import JSON_WORD, mentions_json, with_instruction
+from langchain_qwen_memory.qwen.wire_messages import wire_messages
 
 __all__ = ["KNOBS", "Planned", "Request", "merged", "plan_request", "wire_request"]
 

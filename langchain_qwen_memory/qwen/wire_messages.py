@@ -14,8 +14,8 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_qwen_memory.templates import sendable_answer
-from langchain_qwen_memory.wire_content import plain_text, wire_content
+from langchain_qwen_memory.counting.templates import sendable_answer
+from langchain_qwen_memory.qwen.wire_content import plain_text, wire_content
 
 __all__ = ["reasoning_of", "wire_messages"]
 

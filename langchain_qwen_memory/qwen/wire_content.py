@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from langchain_qwen_memory.templates import UNSENT
+from langchain_qwen_memory.counting.templates import UNSENT
 
 __all__ = ["plain_text", "wire_content"]
 

@@ -11,7 +11,7 @@ from langchain_qwen_memory.memory.recall import quotation
 from langchain_qwen_memory.memory.render import Quote, View, beside, render, system_message
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.state import RECORD_VERSION, Record
-from langchain_qwen_memory.wiring import Thread, Wiring
+from langchain_qwen_memory.steps.wiring import Thread, Wiring
 
 OVERFLOW = "model: ContextOverflowError"
 """What a report says of a view that the provider found too long in spite of the count."""

@@ -14,7 +14,7 @@ from contextvars import Context
 from dataclasses import replace
 
 from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Selection, adrive, drive
-from langchain_qwen_memory.needs import Means
+from langchain_qwen_memory.steps.needs import Means
 
 logger = logging.getLogger("langchain_qwen_memory")
 

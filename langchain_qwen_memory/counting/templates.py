@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage
 
 from langchain_qwen_memory.catalogue import ModelInfo
-from langchain_qwen_memory.media import audio_tokens, image_tokens, video_tokens
+from langchain_qwen_memory.counting.media import audio_tokens, image_tokens, video_tokens
 
 __all__ = ["TEMPLATES", "UNSENT", "Body", "TemplateFacts", "body", "joined", "role_of", "sendable_answer", "tool_text"]
 

@@ -9,9 +9,9 @@ from typing import Any
 from langchain_core.messages import RemoveMessage
 
 from langchain_qwen_memory.memory.base import Need
-from langchain_qwen_memory.needs import Known
 from langchain_qwen_memory.state import newest_turn
-from langchain_qwen_memory.wiring import Owner, Thread, Wiring
+from langchain_qwen_memory.steps.needs import Known
+from langchain_qwen_memory.steps.wiring import Owner, Thread, Wiring
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

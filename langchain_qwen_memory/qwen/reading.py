@@ -9,9 +9,9 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from langchain_qwen_memory.blocks import PROVIDER
+from langchain_qwen_memory.qwen.blocks import PROVIDER
+from langchain_qwen_memory.qwen.tool_calls import CallBook
 from langchain_qwen_memory.thinking import Parted, ThinkingFilter, begins_inside
-from langchain_qwen_memory.tool_calls import CallBook
 
 __all__ = ["AnswerReader", "Delta", "read_completion", "read_usage"]
 

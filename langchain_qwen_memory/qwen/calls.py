@@ -8,11 +8,11 @@ from typing import Any, Literal
 from langchain_core.outputs import ChatResult
 from pydantic import SecretStr, ValidationError
 
-from langchain_qwen_memory.endpoints import Server, ServerKind, endpoint_url, region_of, server_of, shown_url
-from langchain_qwen_memory.model_errors import QwenConnectionError, QwenResponseError, service_errors
-from langchain_qwen_memory.reading import AnswerReader, UnreadableError, read_completion
-from langchain_qwen_memory.transport import RAW, request_to, whole_answer
-from langchain_qwen_memory.wire import Request
+from langchain_qwen_memory.qwen.endpoints import Server, ServerKind, endpoint_url, region_of, server_of, shown_url
+from langchain_qwen_memory.qwen.model_errors import QwenConnectionError, QwenResponseError, service_errors
+from langchain_qwen_memory.qwen.reading import AnswerReader, UnreadableError, read_completion
+from langchain_qwen_memory.qwen.transport import RAW, request_to, whole_answer
+from langchain_qwen_memory.qwen.wire import Request
 
 __all__ = ["CONNECTION", "Call", "Link", "ThinkingTags", "clear_key", "common_names", "resolve_url"]
 

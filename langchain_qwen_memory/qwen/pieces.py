@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import mul
 from typing import TypeVar
 
-from langchain_qwen_memory.vocabulary import Vocabulary, count
+from langchain_qwen_memory.counting.vocabulary import Vocabulary, count
 
 __all__ = ["Piece", "cut", "fits", "joined", "joined_sparse", "pieces_of", "sendable"]
 

@@ -15,8 +15,8 @@ from langchain_qwen_memory.archive.base import Archive, Hit, Turn
 from langchain_qwen_memory.errors import ThreadError
 from langchain_qwen_memory.memory.base import Answer, Ask, FindNote, Need, PutNote, Search
 from langchain_qwen_memory.memory.text import said
-from langchain_qwen_memory.model_facts import Asked, chat_models_in
-from langchain_qwen_memory.wiring import Owner
+from langchain_qwen_memory.steps.model_facts import Asked, chat_models_in
+from langchain_qwen_memory.steps.wiring import Owner
 
 _OF_THE_CHAT = (
     *("tool_choice", "parallel_tool_calls", "response_format", "ls_structured_output_format", "stop"),

@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary, finalize
 
 import openai
 
-from langchain_qwen_memory.endpoints import shown_url
-from langchain_qwen_memory.model_errors import QwenConnectionError, QwenResponseError, ReportedError
+from langchain_qwen_memory.qwen.endpoints import shown_url
+from langchain_qwen_memory.qwen.model_errors import QwenConnectionError, QwenResponseError, ReportedError
 
 _Client = TypeVar("_Client", openai.OpenAI, openai.AsyncOpenAI)
 

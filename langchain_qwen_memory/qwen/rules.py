@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_qwen_memory.catalogue import ModelInfo
-from langchain_qwen_memory.endpoints import ServerKind
-from langchain_qwen_memory.structured import (
+from langchain_qwen_memory.qwen.endpoints import ServerKind
+from langchain_qwen_memory.qwen.structured import (
     JSON_ONLY,
     is_forced,
     schema_instruction,

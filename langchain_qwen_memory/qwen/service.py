@@ -7,9 +7,9 @@ from typing import Any, Self, TypeVar
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
-from langchain_qwen_memory.calls import Link, clear_key, common_names, resolve_url
-from langchain_qwen_memory.model_errors import QwenResponseError, service_errors
-from langchain_qwen_memory.transport import RAW, Clients, whole_answer
+from langchain_qwen_memory.qwen.calls import Link, clear_key, common_names, resolve_url
+from langchain_qwen_memory.qwen.model_errors import QwenResponseError, service_errors
+from langchain_qwen_memory.qwen.transport import RAW, Clients, whole_answer
 
 __all__ = ["QwenService", "UnusableAnswerError", "gathered"]
 

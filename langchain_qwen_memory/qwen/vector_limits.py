@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from langchain_qwen_memory.vocabulary import Vocabulary
+from langchain_qwen_memory.counting.vocabulary import Vocabulary
 
 __all__ = ["EMBEDDING_MODELS", "RERANK_MODELS", "EmbeddingLimits", "RerankLimits", "embedding_limits", "rerank_limits"]
 

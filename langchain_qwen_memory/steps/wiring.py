@@ -18,8 +18,8 @@ from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
 from langchain_qwen_memory.memory.base import Conversation, Limits, Memory, Phase, names_of
 from langchain_qwen_memory.memory.turns import LiveTurn, live_turns, part_system
 from langchain_qwen_memory.memory.window import WindowMemory
-from langchain_qwen_memory.model_facts import ModelFacts, model_facts
 from langchain_qwen_memory.state import RECORD_VERSION, Record
+from langchain_qwen_memory.steps.model_facts import ModelFacts, model_facts
 
 CONTROL = (GraphBubbleUp,)
 """How LangGraph stops a run on purpose, as for an interrupt: no failure of a memory."""

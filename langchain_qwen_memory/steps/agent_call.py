@@ -13,17 +13,17 @@ from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
 from langgraph.func import task
 from langgraph.types import Command
 
-from langchain_qwen_memory.agent_state import Seen, as_requested, is_remembered, moved_on
 from langchain_qwen_memory.archive.base import Turn
-from langchain_qwen_memory.choosing import selected, shrunk, view_of, viewed
 from langchain_qwen_memory.errors import ViewTooLargeError
 from langchain_qwen_memory.memory.base import Answer, Ask, Conversation, Flow, Memory, Need, Selection, select_all
 from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.memory.turns import LiveTurn
-from langchain_qwen_memory.needs import Means
-from langchain_qwen_memory.remembering import ahead, remembered
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.wiring import CONTROL, Thread
+from langchain_qwen_memory.steps.agent_state import Seen, as_requested, is_remembered, moved_on
+from langchain_qwen_memory.steps.choosing import selected, shrunk, view_of, viewed
+from langchain_qwen_memory.steps.needs import Means
+from langchain_qwen_memory.steps.remembering import ahead, remembered
+from langchain_qwen_memory.steps.wiring import CONTROL, Thread
 
 _once: Any = task(name="memory")
 """Makes a function whose result is stored with the checkpoint, so that a node that runs again finds it."""

@@ -11,13 +11,13 @@ from langgraph.config import get_stream_writer
 from langgraph.types import Overwrite
 
 from langchain_qwen_memory.archive.base import Turn, searchable_text
-from langchain_qwen_memory.choosing import begun
 from langchain_qwen_memory.memory.base import Conversation, Need, Selection, select_all
 from langchain_qwen_memory.memory.turns import LiveTurn
-from langchain_qwen_memory.needs import Append
 from langchain_qwen_memory.report import make_report, now
 from langchain_qwen_memory.state import Record, newest_turn
-from langchain_qwen_memory.wiring import CONTROL, Thread, Wiring
+from langchain_qwen_memory.steps.choosing import begun
+from langchain_qwen_memory.steps.needs import Append
+from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring
 
 logger = logging.getLogger("langchain_qwen_memory")
 

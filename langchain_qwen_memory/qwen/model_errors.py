@@ -34,7 +34,7 @@ from langchain_core.exceptions import (
     ModelTimeoutError,
 )
 
-from langchain_qwen_memory.endpoints import ServerKind, other_regions, server_of, shown_url
+from langchain_qwen_memory.qwen.endpoints import ServerKind, other_regions, server_of, shown_url
 
 __all__ = [
     "QwenArrearsError",

@@ -1,0 +1,1 @@
+"""How Qwen counts: templates, vocabularies, pictures and sound."""

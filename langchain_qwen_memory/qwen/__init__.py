@@ -1,0 +1,1 @@
+"""What ChatQwen and its siblings are made of: requests, answers, transport, errors."""
