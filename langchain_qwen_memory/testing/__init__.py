@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_qwen_memory.testing.faults import Fault
     from langchain_qwen_memory.testing.replies import RecordedRequest, Reply
-    from langchain_qwen_memory.testing.server import LocalDashScope, serve
+    from langchain_qwen_memory.testing.server import LocalDashScope
+    from langchain_qwen_memory.testing.serving import serve
 
 __all__ = ["Fault", "LocalDashScope", "RecordedRequest", "Reply", "serve"]
 
@@ -18,7 +19,7 @@ _MODULES = {
     "LocalDashScope": "server",
     "RecordedRequest": "replies",
     "Reply": "replies",
-    "serve": "server",
+    "serve": "serving",
 }
 
 

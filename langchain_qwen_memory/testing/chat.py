@@ -1,4 +1,4 @@
-"""The chat endpoint: reads a request, refuses or answers it, and writes the answer as the compatible protocol does."""
+"""The chat endpoint of both protocols: reads a request, refuses or answers it, and lets the protocol write."""
 
 from __future__ import annotations
 
@@ -6,59 +6,72 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from langchain_qwen_memory.catalogue import model_info
-from langchain_qwen_memory.testing import rules, shapes
+from langchain_qwen_memory.testing import rules, speaking
+from langchain_qwen_memory.testing.answers import Answer, ToolCall, call_id
 from langchain_qwen_memory.testing.faults import Fault
 from langchain_qwen_memory.testing.models import on_service
-from langchain_qwen_memory.testing.refusals import invalid, model_unknown, too_long
+from langchain_qwen_memory.testing.refusals import Refusal, invalid, model_unknown, too_long
 from langchain_qwen_memory.testing.request import ChatRequest, parse_json, said, thinks
+from langchain_qwen_memory.testing.shapes import family_of
+from langchain_qwen_memory.testing.spelling import Spelling, stops
 from langchain_qwen_memory.testing.spoiling import refuse, spoil, spoil_whole
-from langchain_qwen_memory.testing.stream import Chunks, Kind, events
 from langchain_qwen_memory.testing.wire import Response, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from langchain_qwen_memory.testing.desk import Desk
+    from langchain_qwen_memory.testing.dialect import Chunks, Dialect, Kind
     from langchain_qwen_memory.testing.meter import Meter
     from langchain_qwen_memory.testing.replies import Reply
     from langchain_qwen_memory.testing.scripts import Exchange
-    from langchain_qwen_memory.testing.server import LocalDashScope
 
 SSE = {"content-type": "text/event-stream;charset=UTF-8", "vary": "Origin"}
 """Headers of a streamed answer."""
 
 
-def complete(server: LocalDashScope, exchange: Exchange) -> Response:
-    """Answers one POST to `chat/completions`."""
+def complete(desk: Desk, exchange: Exchange, *, dialect: Dialect) -> Response:
+    """Answers one POST for an answer, in the words of a protocol."""
     body = exchange.body = parse_json(exchange.call.raw)
-    fault = server.next_fault(body) or Fault()
-    if fault.refuses:
-        return refuse(fault)
+    flat = dialect.flat(exchange.call, body)
+    fault = desk.next_fault(flat) or Fault()
+    try:
+        return refuse(fault) if fault.refuses else _answered(desk, exchange, dialect, flat, fault)
+    except Refusal as refusal:
+        return dialect.refused(refusal, exchange.call.request_id, fault.framing or desk.native_refusals)
+
+
+def _answered(desk: Desk, exchange: Exchange, dialect: Dialect, body: dict[str, Any], fault: Fault) -> Response:
+    dialect.check_body(exchange.call, body)
     request = read(body, strict=exchange.strict)
     if exchange.strict:
-        rules.check(request, content_lists=server.content_lists)
-    exchange.prompt_tokens = server.meter.prompt(request)
+        dialect.check(request)
+        rules.check(request, content_lists=desk.content_lists)
+    exchange.prompt_tokens = desk.meter.prompt(request)
     most = request.info.max_input_thinking if request.thinking else request.info.max_input
     if exchange.strict and exchange.prompt_tokens > most:
         raise too_long(most)
-    exchange.reply = reply = server.next_reply(request)
-    answer = write(server.meter, exchange, request, reply)
-    exchange.usage = answer.usage
-    delay = server.first_byte + reply.delay + fault.first_byte
+    exchange.reply = reply = desk.next_reply(request)
+    answer = write(desk.meter, exchange, request, reply)
+    exchange.usage = dialect.usage(answer, request)
+    delay = desk.first_byte + reply.delay + fault.first_byte
     if request.stream:
-        chunks = spoil(fault, _chunks(server, answer, reply, request), exchange.call.request_id)
-        return Response(headers=SSE, body=_paced(chunks, server.speed), first_byte=delay)
+        chunks = _chunks(dialect, answer, request, reply, desk.chunk_size)
+        good = _without_choices(chunks, dialect) if fault.empty_choices else chunks
+        spoiled = spoil(fault, good, dialect, exchange.call.request_id)
+        return Response(headers=SSE, body=_paced(spoiled, desk.speed), first_byte=delay)
     if reply.chunks is not None and reply.body is None:
         raise ValueError("The scripted Reply has chunks only, but this request does not stream; give it a body too")
-    whole = dict(reply.body) if reply.body is not None else shapes.whole(answer)
-    headers = {"content-type": "application/json"}
-    return Response(headers=headers, body=spoil_whole(fault, whole), first_byte=delay)
+    whole = dict(reply.body) if reply.body is not None else dialect.whole(answer, request, reply)
+    sent = spoil_whole(fault, dialect.emptied(whole) if fault.empty_choices else whole)
+    return Response(headers={"content-type": "application/json"}, body=sent, first_byte=delay)
 
 
 def read(body: Mapping[str, Any], *, strict: bool) -> ChatRequest:
     """Reads a body and applies the rules of the service.
 
     Args:
-        body: The parsed body.
+        body: The parsed body, in the compatible protocol's form.
         strict: Whether DashScope's rules hold; a self-hosted server knows none of them.
     """
     model = body.get("model")
@@ -80,13 +93,13 @@ def read(body: Mapping[str, Any], *, strict: bool) -> ChatRequest:
     )
 
 
-def write(meter: Meter, exchange: Exchange, request: ChatRequest, reply: Reply) -> shapes.Answer:
+def write(meter: Meter, exchange: Exchange, request: ChatRequest, reply: Reply) -> Answer:
     """Turns a reply into an answer: the request's limits applied, ids given, tokens counted."""
     reasoning = reply.reasoning if request.thinking or reply.force_reasoning else None
-    family = shapes.family_of(request.info.family, thinking=reasoning is not None)
-    calls = [_call(call, family) for call in reply.tool_calls]
+    newer = family_of(request.info.family, thinking=reasoning is not None) == "newer"
+    calls = [_call(call, 24 if newer else 22) for call in reply.tool_calls]
     reasoning, content, cut = limit(meter, request, reasoning, reply.content)
-    counted = meter.usage(
+    tally = meter.tally(
         request,
         key=exchange.key,
         prompt=exchange.prompt_tokens,
@@ -94,16 +107,18 @@ def write(meter: Meter, exchange: Exchange, request: ChatRequest, reply: Reply) 
         reasoning=reasoning,
         calls=calls,
     )
-    return shapes.Answer(
+    return Answer(
         model=request.model,
-        family=family,
-        id=f"chatcmpl-{exchange.call.request_id}",
+        request_id=exchange.call.request_id,
         content=content,
         reasoning=reasoning,
         calls=calls,
         finish_reason=reply.finish_reason or ("length" if cut else "tool_calls" if calls else "stop"),
-        usage=counted if reply.usage is None else reply.usage,
-        copies=int(request.body.get("n") or 1),
+        tally=tally,
+        spelling=Spelling(request.info.vocabulary),
+        usage=reply.usage,
+        logprobs=bool(request.body.get("logprobs")),
+        spoken=speaking.wanted(request),
     )
 
 
@@ -112,9 +127,8 @@ def limit(meter: Meter, request: ChatRequest, reasoning: str | None, content: st
     body, clip = request.body, meter.clip
     if reasoning is not None and (budget := body.get("thinking_budget")):
         reasoning = clip(reasoning, budget, request.model)
-    stops = body.get("stop") or []
-    for stop in [stops] if isinstance(stops, str) else stops:
-        content = content.split(str(stop), 1)[0]
+    for stop in filter(None, stops(body.get("stop"), request.info.vocabulary)):
+        content = content.split(stop, 1)[0]
     most, room = body.get("max_tokens"), body.get("max_completion_tokens")
     if room is not None:
         reasoning = None if reasoning is None else clip(reasoning, room, request.model)
@@ -126,19 +140,26 @@ def limit(meter: Meter, request: ChatRequest, reasoning: str | None, content: st
     return reasoning, shorter, shorter != content
 
 
-def _call(call: Mapping[str, Any], family: shapes.Family) -> shapes.ToolCall:
+def _call(call: Mapping[str, Any], digits: int) -> ToolCall:
     args = call.get("args", call.get("arguments", {}))
     text = args if isinstance(args, str) else json.dumps(args, ensure_ascii=False)
-    return shapes.ToolCall(name=call["name"], arguments=text, id=call.get("id") or shapes.call_id(family))
+    return ToolCall(name=call["name"], arguments=text, id=call.get("id") or call_id(digits))
 
 
-def _chunks(server: LocalDashScope, answer: shapes.Answer, reply: Reply, request: ChatRequest) -> Chunks:
+def _chunks(dialect: Dialect, answer: Answer, request: ChatRequest, reply: Reply, size: int) -> Chunks:
     if reply.chunks is None:
-        yield from events(answer, size=server.chunk_size, include_usage=request.include_usage)
+        yield from dialect.events(answer, request, reply, size=size)
         return
-    for chunk in reply.chunks:
-        yield "answer", shapes.event(chunk)
-    yield "done", shapes.DONE
+    for number, chunk in enumerate(reply.chunks, 1):
+        yield "answer", dialect.event(chunk, number)
+    if dialect.done:
+        yield "done", dialect.done
+
+
+def _without_choices(chunks: Chunks, dialect: Dialect) -> Chunks:
+    for number, (kind, data) in enumerate(chunks, 1):
+        body = dialect.body_of(data)
+        yield kind, data if body is None else dialect.event(dialect.emptied(body), number)
 
 
 def _paced(chunks: Iterator[tuple[Kind, bytes | Wait]], speed: float) -> Iterator[bytes | Wait]:

@@ -16,8 +16,8 @@ from langchain_qwen_memory.testing.spoiling import refuse, spoil_whole
 from langchain_qwen_memory.testing.wire import Response
 
 if TYPE_CHECKING:
+    from langchain_qwen_memory.testing.desk import Desk
     from langchain_qwen_memory.testing.scripts import Exchange
-    from langchain_qwen_memory.testing.server import LocalDashScope
 
 OUTPUTS = ("dense", "sparse", "dense&sparse")
 """What can be asked for as `output_type`."""
@@ -46,10 +46,10 @@ class _Asked:
     tokens: int
 
 
-def compatible(server: LocalDashScope, exchange: Exchange) -> Response:
+def compatible(desk: Desk, exchange: Exchange) -> Response:
     """Answers a POST of `embeddings`; vectors come as lists of numbers, whatever `encoding_format` says."""
     body = exchange.body = parse_json(exchange.call.raw)
-    fault = server.next_fault(body) or Fault()
+    fault = desk.next_fault(body) or Fault()
     if fault.refuses:
         return refuse(fault)
     asked = _read(body, body.get("input"), body.get("dimensions"), EmbeddingRefusal, strict=exchange.strict)
@@ -60,13 +60,13 @@ def compatible(server: LocalDashScope, exchange: Exchange) -> Response:
     usage = exchange.usage = {"prompt_tokens": asked.tokens, "total_tokens": asked.tokens}
     number = exchange.call.request_id
     answer = {"data": data, "object": "list", "model": body["model"], "usage": usage, "id": number}
-    return respond(server, fault, answer)
+    return respond(desk, fault, answer)
 
 
-def native(server: LocalDashScope, exchange: Exchange) -> Response:
+def native(desk: Desk, exchange: Exchange) -> Response:
     """Answers a POST of DashScope's own protocol; `text_type` and `instruct` are taken and change no vector."""
     body = exchange.body = parse_json(exchange.call.raw)
-    fault = server.next_fault(body) or Fault()
+    fault = desk.next_fault(body) or Fault()
     if fault.refuses:
         return refuse(fault)
     parameters = body.get("parameters") or {}
@@ -78,13 +78,13 @@ def native(server: LocalDashScope, exchange: Exchange) -> Response:
     embeddings = [_item(text, at, asked.length, kind) for at, text in enumerate(asked.texts)]
     usage = exchange.usage = {"total_tokens": asked.tokens}
     answer = {"output": {"embeddings": embeddings}, "usage": usage, "request_id": exchange.call.request_id}
-    return respond(server, fault, answer)
+    return respond(desk, fault, answer)
 
 
-def respond(server: LocalDashScope, fault: Fault, answer: dict[str, Any]) -> Response:
+def respond(desk: Desk, fault: Fault, answer: dict[str, Any]) -> Response:
     """The answer, spoiled as a fault wants it."""
     headers = {"content-type": "application/json"}
-    return Response(headers=headers, body=spoil_whole(fault, answer), first_byte=server.first_byte + fault.first_byte)
+    return Response(headers=headers, body=spoil_whole(fault, answer), first_byte=desk.first_byte + fault.first_byte)
 
 
 def _read(body: dict[str, Any], given: Any, dimension: Any, refusal: type[Refusal], *, strict: bool = True) -> _Asked:

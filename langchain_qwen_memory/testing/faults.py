@@ -1,7 +1,7 @@
 """How the local DashScope misbehaves on demand: refusals, slow and broken streams, answers that are no JSON."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from langchain_qwen_memory.testing import refusals
@@ -9,6 +9,12 @@ from langchain_qwen_memory.testing.refusals import Refusal
 
 Place = Literal["any", "character", "thinking", "tool"]
 """Where a stream breaks: after a chunk, inside a character's bytes, inside the thinking, inside a tool call."""
+
+Framing = Literal["json", "event", "labelled", "nested"]
+"""How DashScope's own protocol frames a refusal. "json": code, message and request_id under the error's status;
+"event": an error event inside a 200 stream, the true status in its status line; "labelled": the same event under the
+error's status and the type application/json; "nested": the compatible protocol's `error` object, without request_id.
+All four were seen of the service."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +26,7 @@ class Fault:
     Examples:
         >>> server.misbehave(Fault.rate_limit(), times=2)
         >>> server.misbehave(Fault.cut(after=3))
+        >>> server.misbehave(Fault.bad_request("no").framed("event"))
     """
 
     refusal: Refusal | None = None
@@ -42,11 +49,21 @@ class Fault:
     """An error event at the break, inside the 200 stream; the stream ends with it."""
     empty_choices: bool = False
     """A good answer whose `choices` is []."""
+    framing: Framing | None = None
+    """How DashScope's own protocol frames `refusal`; None: as the server was told. The compatible one has one way."""
 
     @property
     def refuses(self) -> bool:
         """Whether the request is not even looked at."""
         return self.refusal is not None or self.body is not None
+
+    def framed(self, framing: Framing) -> Self:
+        """The same refusal in another frame of DashScope's own protocol.
+
+        Examples:
+            >>> server.misbehave(Fault.rate_limit().framed("event"))
+        """
+        return replace(self, framing=framing)
 
     @classmethod
     def unauthorized(cls) -> Self:

@@ -9,8 +9,8 @@ from langchain_qwen_memory.testing.shapes import encode
 from langchain_qwen_memory.testing.wire import Response
 
 if TYPE_CHECKING:
+    from langchain_qwen_memory.testing.desk import Desk
     from langchain_qwen_memory.testing.scripts import Exchange
-    from langchain_qwen_memory.testing.server import LocalDashScope
 
 OWNER = "local-stand-in"
 """Stands where the service says "system"."""
@@ -25,7 +25,7 @@ def on_service(info: ModelInfo) -> bool:
     return info.known and info.name == info.name.lower() and not {"/", ":"} & set(info.name)
 
 
-def listed(_: LocalDashScope, exchange: Exchange) -> Response:
+def listed(_: Desk, exchange: Exchange) -> Response:
     """Answers a GET of `models`."""
     created = int(exchange.call.at)
     names = [name for name in model_names() if not exchange.strict or on_service(model_info(name))]

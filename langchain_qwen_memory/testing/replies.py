@@ -25,13 +25,18 @@ class Reply:
     usage: Mapping[str, Any] | None = None
     """The usage object word for word; None: counted."""
     chunks: Sequence[Mapping[str, Any]] | None = None
-    """Raw chunk bodies, sent one an event in place of everything above; a `[DONE]` follows."""
+    """Raw chunk bodies, sent one an event in place of everything above, framed as the request's protocol does."""
     body: Mapping[str, Any] | None = None
     """A raw non-streaming body, sent in place of everything above."""
     delay: float = 0.0
     """Seconds before the first byte, on top of the server's own."""
     force_reasoning: bool = False
     """Send `reasoning` even where the request did not ask for thinking."""
+    search: Sequence[Mapping[str, Any]] = ()
+    """Sources of a search, as `{"index": 1, "title": ..., "url": ..., "site_name": ..., "icon": ...}`; sent by
+    DashScope's own protocol where the request has `enable_search` and `search_options.enable_source`."""
+    whole_so_far: bool = False
+    """In a stream, each event holds all that was said so far, whatever was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +64,15 @@ class RecordedRequest:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The messages of a chat request; [] for other requests."""
-        found = self.body.get("messages")
+        """The messages of a chat request, as its protocol writes them; [] for other requests."""
+        given = self.body.get("input")
+        found = (given if isinstance(given, dict) else self.body).get("messages")
         return found if isinstance(found, list) else []
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is asked for beside model and messages, whichever the protocol."""
+        found = self.body.get("parameters")
+        if "input" in self.body:
+            return found if isinstance(found, dict) else {}
+        return {name: value for name, value in self.body.items() if name not in ("model", "messages")}

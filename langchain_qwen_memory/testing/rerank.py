@@ -16,18 +16,18 @@ from langchain_qwen_memory.testing.request import parse_json
 from langchain_qwen_memory.testing.spoiling import refuse
 
 if TYPE_CHECKING:
+    from langchain_qwen_memory.testing.desk import Desk
     from langchain_qwen_memory.testing.scripts import Exchange
-    from langchain_qwen_memory.testing.server import LocalDashScope
     from langchain_qwen_memory.testing.wire import Response
 
 LEAST = 30_000
 """Tokens that the service takes of any model's request, where a client had better assume less."""
 
 
-def native(server: LocalDashScope, exchange: Exchange) -> Response:
+def native(desk: Desk, exchange: Exchange) -> Response:
     """Answers a POST of `text-rerank`: best first, as many as `top_n`; `instruct` is taken and changes nothing."""
     body = exchange.body = parse_json(exchange.call.raw)
-    fault = server.next_fault(body) or Fault()
+    fault = desk.next_fault(body) or Fault()
     if fault.refuses:
         return refuse(fault)
     query, documents, tokens = _read(body)
@@ -41,7 +41,7 @@ def native(server: LocalDashScope, exchange: Exchange) -> Response:
     ]
     usage = exchange.usage = {"total_tokens": tokens}
     answer = {"output": {"results": results}, "usage": usage, "request_id": exchange.call.request_id}
-    return respond(server, fault, answer)
+    return respond(desk, fault, answer)
 
 
 def _read(body: dict[str, Any]) -> tuple[str, list[str], int]:

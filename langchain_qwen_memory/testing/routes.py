@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from langchain_qwen_memory.testing import chat, embeddings, models, rerank
+from langchain_qwen_memory.testing.compatible import Compatible
+from langchain_qwen_memory.testing.native_chat import Native
 from langchain_qwen_memory.testing.refusals import Refusal, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from langchain_qwen_memory.testing.desk import Desk
     from langchain_qwen_memory.testing.scripts import Exchange
-    from langchain_qwen_memory.testing.server import LocalDashScope
     from langchain_qwen_memory.testing.wire import Call, Response
 
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 class Route:
     """One endpoint."""
 
-    endpoint: Callable[[LocalDashScope, Exchange], Response]
+    endpoint: Callable[[Desk, Exchange], Response]
     """Answers a request."""
     strict: bool
     """Whether DashScope's rules hold there: a key is needed, the model must be known."""
@@ -28,16 +31,22 @@ class Route:
     """Whether it speaks DashScope's own protocol, and so words its refusals."""
 
 
+_compatible = partial(chat.complete, dialect=Compatible())
+_text = partial(chat.complete, dialect=Native(multimodal=False))
+_multimodal = partial(chat.complete, dialect=Native(multimodal=True))
+
 ROUTES: dict[tuple[str, str], Route] = {
-    ("POST", "/compatible-mode/v1/chat/completions"): Route(chat.complete, strict=True),
+    ("POST", "/compatible-mode/v1/chat/completions"): Route(_compatible, strict=True),
     ("GET", "/compatible-mode/v1/models"): Route(models.listed, strict=True),
     ("POST", "/compatible-mode/v1/embeddings"): Route(embeddings.compatible, strict=True),
+    ("POST", "/api/v1/services/aigc/text-generation/generation"): Route(_text, strict=True, native=True),
+    ("POST", "/api/v1/services/aigc/multimodal-generation/generation"): Route(_multimodal, strict=True, native=True),
     ("POST", "/api/v1/services/embeddings/text-embedding/text-embedding"): Route(
         embeddings.native, strict=True, native=True
     ),
     ("POST", "/api/v1/services/rerank/text-rerank/text-rerank"): Route(rerank.native, strict=True, native=True),
     ("POST", "/v1/embeddings"): Route(embeddings.compatible, strict=False),
-    ("POST", "/v1/chat/completions"): Route(chat.complete, strict=False),
+    ("POST", "/v1/chat/completions"): Route(_compatible, strict=False),
     ("GET", "/v1/models"): Route(models.listed, strict=False),
 }
 """Method and path -> endpoint."""

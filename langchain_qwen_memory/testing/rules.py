@@ -63,12 +63,13 @@ def _check_tool_turns(messages: Sequence[Mapping[str, Any]]) -> None:
     called = False
     for index, message in enumerate(messages):
         if message["role"] == "tool":
-            if not called or message.get("tool_call_id") not in waiting:
-                raise invalid(
-                    'messages with role "tool" must be a response to a preceeding message with "tool_calls".',
-                    algorithm=True,
-                )
-            waiting.remove(message["tool_call_id"])
+            for answered in _answered(message):
+                if not called or answered not in waiting:
+                    raise invalid(
+                        'messages with role "tool" must be a response to a preceeding message with "tool_calls".',
+                        algorithm=True,
+                    )
+                waiting.remove(answered)
             continue
         if waiting:
             raise _unanswered(index)
@@ -76,6 +77,14 @@ def _check_tool_turns(messages: Sequence[Mapping[str, Any]]) -> None:
         waiting = [call.get("id") for call in message.get("tool_calls") or ()]
     if waiting:
         raise _unanswered(len(messages))
+
+
+def _answered(message: Mapping[str, Any]) -> list[Any]:
+    """The calls that a tool's message answers: one, or one in each content block that says which."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    within = [part["tool_call_id"] for part in parts if part.get("tool_call_id")]
+    return within or [message.get("tool_call_id")]
 
 
 def _unanswered(index: int) -> Refusal:

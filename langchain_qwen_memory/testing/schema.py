@@ -11,13 +11,15 @@ _QUOTED = re.compile(
     r"(?<!\w)'([^'\n]+)'(?!\w)|\"([^\"\n]+)\"|“([^”]+)”|「([^」]+)」|‘([^’]+)’|《([^》]+)》|`([^`\n]+)`"
 )
 _NUMBER = re.compile(r"(?<![\w.-])-?\d+(?:\.\d+)?(?![\w-])")
+_CODE = re.compile(r"(?<![\w-])(?=[\w-]*[A-Z])(?=[\w-]*\d)[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*(?![\w-])", re.ASCII)
+"""A number of an order, a ticket or a part, such as KM-3000."""
 _PREPOSITION = re.compile(r"\b(?:in|for|at|of|about|named|called|titled|to|from)\s+", re.IGNORECASE)
 _PHRASE_END = re.compile(r"[?!;\n。？！；]|\.(?=\s|$)|,(?!\s*[A-Z])")
 _ARTICLE = re.compile(r"^(?:the|a|an)\s+", re.IGNORECASE)
 
 
 class Evidence:
-    """What a text offers for a value: quoted phrases, numbers, what follows a preposition, and the words left.
+    """What a text offers for a value: quoted phrases, numbers, codes, what follows a preposition, and other words.
 
     Each is used once, in the order in which it stands; only the text itself is never used up.
 
@@ -31,6 +33,7 @@ class Evidence:
         plain = _QUOTED.sub(" ", text)
         self.numbers = deque(_NUMBER.findall(plain))
         self._quoted = deque(next(filter(None, groups)) for groups in _QUOTED.findall(text))
+        self._codes = deque(_CODE.findall(plain))
         self._names = deque(
             word for word in words(plain) if word[0].isupper() and not is_stop(word) and stem(word) not in self._about
         )
@@ -38,7 +41,7 @@ class Evidence:
 
     def phrase(self, field: str = "") -> str:
         """The next phrase for a text field; a field that is a name prefers a capitalised word."""
-        for source in (self._quoted, self._names if field.endswith("name") else (), self._phrases):
+        for source in (self._quoted, self._names if field.endswith("name") else self._codes, self._phrases):
             if source:
                 return str(source.popleft())
         return leftover(self.text, self._about) or self.text

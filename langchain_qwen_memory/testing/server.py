@@ -4,26 +4,24 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
-from langchain_qwen_memory.testing.faults import Fault
-from langchain_qwen_memory.testing.meter import Meter
+from langchain_qwen_memory.testing.desk import Desk
+from langchain_qwen_memory.testing.faults import Framing
 from langchain_qwen_memory.testing.native import native
-from langchain_qwen_memory.testing.prefixes import PrefixCache
 from langchain_qwen_memory.testing.refusals import Refusal, key_missing, key_wrong
 from langchain_qwen_memory.testing.replay import Recording, Split
-from langchain_qwen_memory.testing.replies import RecordedRequest, Reply
-from langchain_qwen_memory.testing.request import ChatRequest
+from langchain_qwen_memory.testing.replies import RecordedRequest
 from langchain_qwen_memory.testing.routes import find
-from langchain_qwen_memory.testing.scripts import Exchange, Waiting, When
+from langchain_qwen_memory.testing.scripts import Exchange, Waiting
 from langchain_qwen_memory.testing.shapes import encode
 from langchain_qwen_memory.testing.wire import Call, Listener, Response
 
 _log = logging.getLogger(__name__)
 
 
-class LocalDashScope:
+class LocalDashScope(Desk):
     """A DashScope on this machine: real HTTP on 127.0.0.1, the true service's shapes and rules, a stand-in for a model.
 
     It is not Qwen. Its answers are put together from the messages of the request, so that one can see what a memory
@@ -36,8 +34,11 @@ class LocalDashScope:
         first_byte: Seconds before the first byte of an answer.
         chunk_size: Characters in one chunk of a stream.
         cache_minimum: Tokens from which a shared prefix counts as cached.
+        cache_life: Seconds for which a prefix marked with `cache_control` lives after it was last used.
         content_lists: Whether text models take a content list of text parts. The service's documents say both; False
             refuses them, as "input content must be a string."
+        native_refusals: How DashScope's own protocol frames what it refuses: "json", or one of the other ways that
+            were seen of the service ("event", "labelled", "nested").
         keep: How many requests the log holds; the oldest go first.
 
     Examples:
@@ -56,18 +57,22 @@ class LocalDashScope:
         first_byte: float = 0.0,
         chunk_size: int = 4,
         cache_minimum: int = 256,
+        cache_life: float = 300.0,
         content_lists: bool = True,
+        native_refusals: Framing = "json",
         keep: int = 10_000,
     ) -> None:
-        if chunk_size < 1:
-            raise ValueError(f"chunk_size was {chunk_size}; it takes 1 or more characters, e.g. chunk_size=4")
-        self.content_lists = content_lists
-        self.speed, self.first_byte, self.chunk_size = speed, first_byte, chunk_size
-        self.meter = Meter(PrefixCache(minimum=cache_minimum))
+        super().__init__(
+            speed=speed,
+            first_byte=first_byte,
+            chunk_size=chunk_size,
+            cache_minimum=cache_minimum,
+            cache_life=cache_life,
+            content_lists=content_lists,
+            native_refusals=native_refusals,
+        )
         self._port, self._only_key = port, api_key
         self._requests: deque[RecordedRequest] = deque(maxlen=keep)
-        self._replies: Waiting[Reply] = Waiting()
-        self._faults: Waiting[Fault] = Waiting()
         self._recordings: Waiting[Recording] = Waiting()
         self._lock = threading.Lock()
         self._listener: Listener | None = None
@@ -115,7 +120,7 @@ class LocalDashScope:
 
     @property
     def native_url(self) -> str:
-        """Where DashScope's own protocol is."""
+        """Where DashScope's own protocol is: the SDK's `base_http_api_url`, and the `base_url` of its client."""
         return f"{self.url}/api/v1"
 
     @property
@@ -140,33 +145,10 @@ class LocalDashScope:
             self._requests.clear()
 
     def reset(self) -> None:
-        """Empties the log, and forgets scripts, faults, recordings and the prefix cache."""
+        """Empties the log, and forgets scripts, faults, recordings and both caches."""
         self.clear()
-        self._replies.clear()
-        self._faults.clear()
+        self.forget()
         self._recordings.clear()
-        self.meter.cache.clear()
-
-    def script(self, *replies: Reply, when: When | None = None) -> None:
-        """Gives the next chat requests these answers, in order; then the stand-in answers again.
-
-        A scripted answer replaces the model only: the rules of the service hold as before.
-
-        Args:
-            replies: What to answer.
-            when: Only requests for whose body this is true take one of them.
-        """
-        self._replies.add(replies, when)
-
-    def misbehave(self, fault: Fault, *, times: int = 1, when: When | None = None) -> None:
-        """Lets the next requests for an answer, vectors or a ranking go wrong.
-
-        Args:
-            fault: How.
-            times: How many requests.
-            when: Only requests for whose body this is true.
-        """
-        self._faults.add([fault] * times, when)
 
     def replay(self, exchange: Mapping[str, Any], *, split: Split = "events") -> None:
         """Answers the next POST, on whatever path, with a recorded answer of the true service, byte for byte.
@@ -179,17 +161,6 @@ class LocalDashScope:
             split: Where the bytes are cut into HTTP chunks: "whole", "events", "bytes", or every so many bytes.
         """
         self._recordings.add([Recording.of(exchange, split=split)])
-
-    def next_fault(self, body: dict[str, Any]) -> Fault | None:
-        """Takes the fault that is meant for a request; None if there is none."""
-        return self._faults.take(body)
-
-    def next_reply(self, request: ChatRequest) -> Reply:
-        """Takes the reply that is meant for a request; without one, the stand-in answers."""
-        from langchain_qwen_memory.testing.standin import answer
-
-        scripted = self._replies.take(dict(request.body))
-        return scripted or answer(request, lambda text: self.meter.text(text, request.model))
 
     def _respond(self, call: Call) -> Response:
         exchange = Exchange(call=call)
@@ -264,27 +235,3 @@ class LocalDashScope:
 
 def _json(status: int, body: Mapping[str, Any]) -> Response:
     return Response(status=status, headers={"content-type": "application/json"}, body=encode(body))
-
-
-def serve(
-    port: int = 8008,
-    *,
-    api_key: str | None = None,
-    speed: float = 0.02,
-    started: Callable[[LocalDashScope], None] | None = None,
-) -> None:
-    """Runs a local DashScope until Ctrl-C.
-
-    Args:
-        port: The port; 0 takes a free one.
-        api_key: The only key that is accepted; None accepts any.
-        speed: Seconds between two chunks of a stream.
-        started: Called once with the running server, to say where it is.
-    """
-    with LocalDashScope(port=port, api_key=api_key, speed=speed) as server:
-        if started is not None:
-            started(server)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return

@@ -5,11 +5,12 @@ writes `finish_reason: null`. The older one (qwen-plus, qwen-max, qwen-turbo wit
 """
 
 import json
-import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
+
+from langchain_qwen_memory.catalogue import model_info
+from langchain_qwen_memory.testing.answers import Answer, ToolCall
+from langchain_qwen_memory.testing.spelling import logprobs
 
 Family = Literal["newer", "older", "oldest"]
 """Which key orders an answer has; "oldest" is "older" with the keys of a whole answer sorted."""
@@ -34,47 +35,31 @@ def family_of(model_family: str, *, thinking: bool) -> Family:
     return "newer" if thinking else OLDER.get(model_family, "newer")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ToolCall:
-    """One call of a tool, its arguments as the text that goes over the wire."""
-
-    name: str
-    """The tool."""
-    arguments: str
-    """JSON, as the model wrote it."""
-    id: str
-    """`call_` and hex digits."""
+def family(answer: Answer) -> Family:
+    """The family of an answer."""
+    return family_of(model_info(answer.model).family, thinking=answer.reasoning is not None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """All that one answer is written from."""
-
-    model: str
-    """The model's name as it was asked for."""
-    family: Family
-    """The keys and their order."""
-    id: str
-    """`chatcmpl-` and a uuid."""
-    content: str
-    """The text."""
-    reasoning: str | None
-    """The thinking; None where the model does not think in this answer."""
-    calls: Sequence[ToolCall]
-    """The tool calls."""
-    finish_reason: str
-    """stop, length or tool_calls."""
-    usage: Usage
-    """The usage object in the newer key order."""
-    copies: int = 1
-    """The `n` of the request: how many choices."""
-    created: int = field(default_factory=lambda: int(time.time()))
-    """Seconds since the epoch."""
-
-
-def call_id(family: Family) -> str:
-    """A new id of a tool call; the older family's are two digits shorter."""
-    return "call_" + uuid.uuid4().hex[: 24 if family == "newer" else 22]
+def usage_of(answer: Answer) -> dict[str, Any]:
+    """The usage object of an answer, in its family's key order."""
+    tally = answer.tally
+    details: dict[str, Any] = {}
+    if tally.thought is not None:
+        details = {"completion_tokens_details": {"reasoning_tokens": tally.thought * tally.copies}}
+    if tally.speech:
+        spoken = {"audio_tokens": tally.speech * tally.copies, "text_tokens": tally.text * tally.copies}
+        details = {"completion_tokens_details": spoken}
+    media = {f"{kind}_tokens": tokens for kind, tokens in tally.media.items()}
+    if media:
+        media["text_tokens"] = tally.prompt - sum(tally.media.values())
+    counted = {
+        "prompt_tokens": tally.prompt,
+        "completion_tokens": tally.output,
+        "total_tokens": tally.prompt + tally.output,
+        **details,
+        "prompt_tokens_details": {**media, **tally.details},
+    }
+    return ordered_usage(counted if answer.usage is None else answer.usage, family(answer))
 
 
 def ordered_usage(usage: Usage, family: Family) -> dict[str, Any]:
@@ -96,27 +81,40 @@ def _whole_call(call: ToolCall, index: int, family: Family) -> dict[str, Any]:
     return {"index": index, "id": call.id, "type": "function", "function": function}
 
 
-def _message(answer: Answer) -> dict[str, Any]:
-    calls = [_whole_call(call, index, answer.family) for index, call in enumerate(answer.calls)]
+def _message(answer: Answer, keys: Family) -> dict[str, Any]:
+    calls = [_whole_call(call, index, keys) for index, call in enumerate(answer.calls)]
     message: dict[str, Any] = {"content": answer.content}
     if answer.reasoning is not None:
         message["reasoning_content"] = answer.reasoning
-    if answer.family == "newer":
+    if keys == "newer":
         return {**message, "role": "assistant", **({"tool_calls": calls} if calls else {})}
     return {**message, **({"tool_calls": calls} if calls else {}), "role": "assistant"}
 
 
+def spoken(answer: Answer, size: int) -> Iterator[str]:
+    """The text in the pieces of a stream: of so many characters, or token by token where their logprobs are sent."""
+    return iter(answer.spelling.of(answer.content).words()) if answer.logprobs else pieces(answer.content, size)
+
+
+def probable(answer: Answer, text: str) -> dict[str, Any] | None:
+    """The `logprobs` of a text; None where they were not asked for."""
+    return logprobs(text, answer.spelling) if answer.logprobs else None
+
+
 def whole(answer: Answer) -> dict[str, Any]:
     """The body of an answer that is not streamed."""
-    message, usage = _message(answer), ordered_usage(answer.usage, answer.family)
+    keys, usage = family(answer), usage_of(answer)
+    message, probabilities = _message(answer, keys), probable(answer, answer.content)
     end, indices = answer.finish_reason, range(answer.copies)
-    kind, name, created, number = "chat.completion", answer.model, answer.created, answer.id
-    if answer.family == "newer":
-        choices = [{"message": message, "finish_reason": end, "index": i, "logprobs": None} for i in indices]
+    kind, name, created = "chat.completion", answer.model, answer.created
+    number = f"chatcmpl-{answer.request_id}"
+    extra = {} if probabilities is None else {"logprobs": probabilities}
+    if keys == "newer":
+        choices = [{"message": message, "finish_reason": end, "index": i, "logprobs": probabilities} for i in indices]
         return {"choices": choices, "object": kind, "usage": usage, "created": created,
                 "system_fingerprint": FINGERPRINT, "model": name, "id": number}  # fmt: skip
-    if answer.family == "oldest":
-        choices = [{"finish_reason": end, "index": i, "message": message} for i in indices]
+    if keys == "oldest":
+        choices = [{"finish_reason": end, "index": i, **extra, "message": message} for i in indices]
         return {
             "choices": choices,
             "created": created,
@@ -125,7 +123,7 @@ def whole(answer: Answer) -> dict[str, Any]:
             "object": kind,
             "usage": usage,
         }
-    choices = [{"message": message, "index": i, "finish_reason": end} for i in indices]
+    choices = [{"message": message, "index": i, **extra, "finish_reason": end} for i in indices]
     return {
         "model": name,
         "id": number,

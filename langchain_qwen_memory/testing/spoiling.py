@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from langchain_qwen_memory.testing.shapes import encode, event
+from langchain_qwen_memory.testing.shapes import encode
 from langchain_qwen_memory.testing.wire import Cut, Response, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from langchain_qwen_memory.testing.dialect import Chunks, Dialect, Kind
     from langchain_qwen_memory.testing.faults import Fault
-    from langchain_qwen_memory.testing.stream import Chunks, Kind
 
 FIRST_OF_MANY = 0xC0
 """From this value on, a byte is the first of several of one UTF-8 character."""
@@ -36,8 +35,6 @@ def spoil_whole(fault: Fault, body: dict[str, Any]) -> bytes | Iterator[bytes | 
     Raises:
         Refusal: The fault is an error inside a stream; without a stream it is the whole answer.
     """
-    if fault.empty_choices:
-        return encode({**body, "choices": []})
     if fault.after is None:
         return encode(body)
     if fault.error is not None:
@@ -54,19 +51,11 @@ def _halves(data: bytes, silence: float) -> Iterator[bytes | Wait]:
     yield data[middle:]
 
 
-def spoil(fault: Fault, chunks: Chunks, request_id: str) -> Iterator[tuple[Kind, bytes | Wait]]:
+def spoil(fault: Fault, chunks: Chunks, dialect: Dialect, request_id: str) -> Iterator[tuple[Kind, bytes | Wait]]:
     """Puts a fault into a stream."""
-    if fault.empty_choices:
-        return _without_choices(chunks)
     if fault.place == "character":
         return _cut_in_character(chunks)
-    return iter(chunks) if fault.after is None else _broken(fault, fault.after, chunks, request_id)
-
-
-def _without_choices(chunks: Chunks) -> Iterator[tuple[Kind, bytes]]:
-    for kind, data in chunks:
-        good = kind == "done"
-        yield kind, data if good else event({**json.loads(data.removeprefix(b"data: ")), "choices": []})
+    return iter(chunks) if fault.after is None else _broken(fault, fault.after, chunks, dialect, request_id)
 
 
 def _cut_in_character(chunks: Chunks) -> Iterator[tuple[Kind, bytes]]:
@@ -78,13 +67,15 @@ def _cut_in_character(chunks: Chunks) -> Iterator[tuple[Kind, bytes]]:
         yield kind, data
 
 
-def _broken(fault: Fault, after: int, chunks: Chunks, request_id: str) -> Iterator[tuple[Kind, bytes | Wait]]:
+def _broken(
+    fault: Fault, after: int, chunks: Chunks, dialect: Dialect, request_id: str
+) -> Iterator[tuple[Kind, bytes | Wait]]:
     good = 0
-    for kind, data in chunks:
+    for number, (kind, data) in enumerate(chunks, 1):
         counts = fault.place in ("any", kind)
         if counts and good == after:
             if fault.error is not None:
-                yield kind, event(fault.error.body(request_id))
+                yield kind, dialect.error(fault.error, request_id, number)
                 return
             if not fault.silence:
                 raise Cut

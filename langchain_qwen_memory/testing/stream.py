@@ -1,44 +1,62 @@
 """Writes an answer as the chunks of a stream, in the shapes of the newer and of the older family."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from itertools import accumulate
+from typing import Any
 
-from langchain_qwen_memory.testing.shapes import DONE, FINGERPRINT, Answer, Family, event, ordered_usage, pieces
+from langchain_qwen_memory.testing import speaking
+from langchain_qwen_memory.testing.answers import Answer
+from langchain_qwen_memory.testing.dialect import Chunks, Kind
+from langchain_qwen_memory.testing.shapes import (
+    DONE,
+    FINGERPRINT,
+    Family,
+    event,
+    family,
+    ordered_usage,
+    pieces,
+    probable,
+    spoken,
+    usage_of,
+)
 
-Kind = Literal["first", "thinking", "answer", "tool", "finish", "usage", "done"]
-"""What a chunk carries; a fault looks at it to know where to strike."""
 
-Chunks = Iterator[tuple[Kind, bytes]]
-
-
-def events(answer: Answer, *, size: int, include_usage: bool) -> Chunks:
+def events(answer: Answer, *, size: int, include_usage: bool, whole_so_far: bool = False) -> Chunks:
     """All events of a stream.
 
     Args:
         answer: What to say.
         size: Characters of text, thinking or arguments in one chunk.
         include_usage: Whether the closing chunk with the usage is sent.
+        whole_so_far: Whether each chunk of the text repeats what was said before.
     """
-    writer = _Newer(answer) if answer.family == "newer" else _Older(answer)
+    kind_of_writer = _Newer if family(answer) == "newer" else _Older
+    writer = kind_of_writer(answer, whole_so_far=whole_so_far)
     for index in range(answer.copies):
         for kind, choice in writer.choices(size, index):
             yield kind, event(writer.chunk([choice], opening=kind == "first"))
     if include_usage:
-        order: Family = "newer" if answer.family == "newer" else "older"
-        yield "usage", event(writer.chunk([], usage=ordered_usage(answer.usage, order)))
+        order: Family = "newer" if family(answer) == "newer" else "older"
+        yield "usage", event(writer.chunk([], usage=ordered_usage(usage_of(answer), order)))
     yield "done", DONE
+
+
+def _texts(answer: Answer, size: int, *, whole_so_far: bool) -> Iterator[str]:
+    texts = spoken(answer, size)
+    return accumulate(texts) if whole_so_far else texts
 
 
 class _Newer:
     """The family with `system_fingerprint`; every choice has all keys but the last empty tool delta."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
+    def __init__(self, answer: Answer, *, whole_so_far: bool) -> None:
+        self.answer, self.number = answer, f"chatcmpl-{answer.request_id}"
+        self.whole_so_far = whole_so_far
 
     def chunk(self, choices: list[Any], *, opening: bool = False, usage: Any = None) -> dict[str, Any]:  # noqa: ARG002
         answer = self.answer
         return {"choices": choices, "object": "chat.completion.chunk", "usage": usage, "created": answer.created,
-                "system_fingerprint": FINGERPRINT, "model": answer.model, "id": answer.id}  # fmt: skip
+                "system_fingerprint": FINGERPRINT, "model": answer.model, "id": self.number}  # fmt: skip
 
     def choices(self, size: int, index: int) -> Iterator[tuple[Kind, dict[str, Any]]]:
         answer, extra = self.answer, {} if self.answer.reasoning is None else {"reasoning_content": None}
@@ -47,8 +65,12 @@ class _Newer:
             yield "first", self._first(index)
         for text in pieces(answer.reasoning or "", size):
             yield "thinking", self._choice({"content": None, "reasoning_content": text}, index)
-        for text in pieces(answer.content, size):
-            yield "answer", self._choice({"content": text, **extra}, index)
+        for text in _texts(answer, size, whole_so_far=self.whole_so_far):
+            choice = self._choice({"content": text, **extra}, index)
+            yield "answer", {**choice, "logprobs": probable(answer, text)}
+        for data in speaking.pieces(answer.content) if answer.spoken else ():
+            sound = {"data": data, "expires_at": answer.created, "id": f"audio_{answer.request_id}"}
+            yield "answer", self._choice({"audio": sound}, index)
         yield from self._tools(size, index, with_role=only_tools)
         last: dict[str, Any] = {} if answer.calls else {"content": "", **extra}
         yield (
@@ -87,15 +109,16 @@ class _Newer:
 class _Older:
     """The family without `system_fingerprint`; `finish_reason` is absent until the end."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
+    def __init__(self, answer: Answer, *, whole_so_far: bool) -> None:
+        self.answer, self.number = answer, f"chatcmpl-{answer.request_id}"
+        self.whole_so_far = whole_so_far
 
     def chunk(self, choices: list[Any], *, opening: bool = False, usage: Any = None) -> dict[str, Any]:
         answer, kind = self.answer, "chat.completion.chunk"
         if opening:
-            return {"model": answer.model, "id": answer.id, "created": answer.created, "object": kind,
+            return {"model": answer.model, "id": self.number, "created": answer.created, "object": kind,
                     "usage": usage, "choices": choices}  # fmt: skip
-        return {"model": answer.model, "id": answer.id, "choices": choices, "created": answer.created,
+        return {"model": answer.model, "id": self.number, "choices": choices, "created": answer.created,
                 "object": kind, "usage": usage}  # fmt: skip
 
     def choices(self, size: int, index: int) -> Iterator[tuple[Kind, dict[str, Any]]]:
@@ -105,8 +128,9 @@ class _Older:
         if calls and not answer.content:
             first["tool_calls"] = [self._start(0)]
         yield "first", {"logprobs": None, "index": index, "delta": first}
-        for text in pieces(answer.content, size):
-            yield "answer", {"delta": {"content": text, "role": None}, "index": index}
+        for text in _texts(answer, size, whole_so_far=self.whole_so_far):
+            extra = {"logprobs": probable(answer, text)} if answer.logprobs else {}
+            yield "answer", {"delta": {"content": text, "role": None}, "index": index, **extra}
         for at, _ in calls:
             if at or "tool_calls" not in first:
                 yield (

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from langchain_qwen_memory.catalogue import model_info
 from langchain_qwen_memory.testing import LocalDashScope
 
 
@@ -70,3 +71,55 @@ def tool(name: str, description: str, required: tuple[str, ...] | None = None, *
 def said(text: str) -> dict[str, Any]:
     """A message of the assistant."""
     return {"role": "assistant", "content": text}
+
+
+class NativeClient:
+    """Sends chat requests of DashScope's own protocol and reads answers, streamed or not."""
+
+    def __init__(self, server: LocalDashScope) -> None:
+        self.server = server
+        self.http = httpx.Client(headers={"authorization": f"Bearer {server.api_key}"}, timeout=30)
+
+    def post(
+        self, *texts: str | dict[str, Any], model: str = "qwen-plus", stream: bool = False, path: str = "", **more: Any
+    ) -> httpx.Response:
+        """The raw answer; further words are parameters."""
+        task = path or ("text" if model_info(model).inputs == {"text"} else "multimodal")
+        url = f"{self.server.native_url}/services/aigc/{task}-generation/generation"
+        body = {"model": model, "input": {"messages": messages(*texts)}, "parameters": more}
+        return self.http.post(url, json=body, headers={"X-DashScope-SSE": "enable"} if stream else {})
+
+    def whole(self, *texts: str | dict[str, Any], **more: Any) -> dict[str, Any]:
+        """The body of a good answer, as a message unless another form is asked for."""
+        answer = self.post(*texts, **{"result_format": "message", **more})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def message(self, *texts: str | dict[str, Any], **more: Any) -> dict[str, Any]:
+        """The message of a good answer."""
+        return self.whole(*texts, **more)["output"]["choices"][0]["message"]
+
+    def events(self, *texts: str | dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+        """The bodies of a good stream; that each event is framed as the service frames it is checked."""
+        answer = self.post(*texts, stream=True, **{"result_format": "message", "incremental_output": True, **more})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "text/event-stream;charset=UTF-8"
+        framed = [one.split("\n") for one in answer.text.split("\n\n")]
+        assert framed.pop() == [""]
+        for number, lines in enumerate(framed, 1):
+            assert lines[:3] == [f"id:{number}", "event:result", ":HTTP_STATUS/200"]
+        return [json.loads(lines[3].removeprefix("data:")) for lines in framed]
+
+    def error(self, *texts: str | dict[str, Any], status: int = 400, **more: Any) -> dict[str, Any]:
+        """The body of a refused request."""
+        answer = self.post(*texts, **more)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+@pytest.fixture
+def native(local_dashscope: LocalDashScope) -> Iterator[NativeClient]:
+    """A client of DashScope's own protocol, of a local DashScope of this test's own."""
+    made = NativeClient(local_dashscope)
+    with made.http:
+        yield made
