@@ -3,6 +3,7 @@
 QwenMemoryError
 ├── MemoryOptionError (ValueError)     an option of a memory or a graph is not what it can be
 ├── ArchiveError                       the archive cannot be read or written
+│   └── EmbeddingMismatchError         it holds vectors of other embeddings than those it was opened with
 ├── ThreadError (ValueError)           a call without the thread id or user id it needs
 └── ViewTooLargeError                  the newest question alone is more than the model takes in
 """
@@ -18,6 +19,10 @@ class MemoryOptionError(QwenMemoryError, ValueError):
 
 class ArchiveError(QwenMemoryError):
     """The archive cannot be read or written; what was to be written is still in the state."""
+
+
+class EmbeddingMismatchError(ArchiveError):
+    """The archive holds vectors of other embeddings than those it was opened with; nothing was searched or stored."""
 
 
 class ThreadError(QwenMemoryError, ValueError):

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.archive.base import (
+        Appended,
         Archive,
         ArchivedThread,
+        Found,
         Hit,
         Turn,
         root_key,
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
     from langchain_qwen_memory.archive.sqlite import SqliteArchive
 
 __all__ = [
+    "Appended",
     "Archive",
     "ArchivedThread",
+    "Found",
     "Hit",
     "InMemoryArchive",
     "SqliteArchive",

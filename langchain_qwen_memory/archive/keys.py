@@ -3,12 +3,15 @@
 import json
 import re
 from collections.abc import Sequence
+from datetime import tzinfo
 from hashlib import blake2b
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 
+from langchain_qwen_memory.archive.dates import date_words, day_line
 from langchain_qwen_memory.archive.stored import plain, whole
+from langchain_qwen_memory.counting.blocks import findable, media_in
 
 __all__ = ["root_key", "searchable_text", "turn_key"]
 
@@ -18,6 +21,7 @@ TOOL_RESULT_CHARS = 2_000
 
 _THINKING = re.compile(r"\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 _ENCODED = re.compile(r"data:[\w/+.-]*;base64,[\w+/=-]*|[\w+/=-]{200,}", re.ASCII)
+_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 _NOT_SAID = frozenset({"reasoning", "thinking", "reasoning_content", "redacted_thinking"})
 _CALLS = frozenset({"tool_call", "tool_call_chunk", "tool_use", "invalid_tool_call", "function_call"})
 
@@ -36,10 +40,22 @@ def turn_key(parent: str, messages: Sequence[BaseMessage]) -> str:
     return _digest(["turn", parent, [_canonical(message) for message in messages]])
 
 
-def searchable_text(messages: Sequence[BaseMessage]) -> str:
-    """What was said in a turn, a line per message: no thinking, no base64, a page of each tool result."""
-    lines = (_said(message) for message in messages)
-    return "\n".join(line for line in lines if line)
+def searchable_text(messages: Sequence[BaseMessage], *, at: float | None = None, zone: tzinfo | None = None) -> str:
+    """What was said in a turn, a line per message: no thinking, no base64, a page of each tool result.
+
+    Args:
+        messages: The turn's messages.
+        at: When it was finished, unix seconds. Its day then stands in the first line, and the days that its words
+            mean ("yesterday", "上周三") in the last, so that it is found by them. None: no dates.
+        zone: Whose days; None for the machine's local time.
+    """
+    lines = [line for line in map(_said, messages) if line]
+    if at is None or not lines:
+        return "\n".join(lines)
+    chinese = any(map(_HAN.search, lines))
+    spoken = [_said(message) for message in messages if message.type in {"human", "ai"}]
+    meant = date_words("\n".join(spoken), at=at, zone=zone, chinese=chinese)
+    return "\n".join([day_line(at, zone, chinese=chinese), *lines, *([meant] if meant else [])])
 
 
 def _digest(value: Any) -> str:
@@ -69,7 +85,8 @@ def _content(message: BaseMessage) -> list[Any]:
 def _said(message: BaseMessage) -> str:
     if message.type in {"system", "remove"}:
         return ""
-    text = str(message.text)
+    named = (findable(medium, block) for medium, block in media_in(message.content))
+    text = " ".join(part for part in (*named, str(message.text)) if part)
     if message.type in {"tool", "function"}:
         return _ENCODED.sub(" ", text)[:TOOL_RESULT_CHARS].strip()
     if message.type != "human":

@@ -12,14 +12,16 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from langchain_qwen_memory.archive.ranking import Postings, bm25, in_reach, leaders
+from langchain_qwen_memory.archive.ranking import Postings, bm25, in_reach
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from langchain_qwen_memory.archive.ranking import Flags, Floats
+
     Table = npt.NDArray[Any]
 
-__all__ = ["SCHEMA", "add", "best", "drop", "drop_user"]
+__all__ = ["SCHEMA", "add", "drop", "drop_user", "scored"]
 
 MANY = 2_000
 """Mentions of a question's words that are looked at in a longer history than this, about."""
@@ -59,23 +61,24 @@ def add(db: sqlite3.Connection, user: int, turn: tuple[int, int, int], words: Co
         _seal(db, user)
 
 
-def best(
-    db: sqlite3.Connection, user: int, words: Collection[str], reach: Sequence[tuple[int, int]], limit: int
-) -> list[tuple[int, float]]:
-    """The best turns of a user for a question's words: (id, score), best first, newer first among equals.
+def scored(
+    db: sqlite3.Connection, user: int, words: Collection[str], reach: Sequence[tuple[int, int]]
+) -> tuple["Table", "Flags", "Floats"]:
+    """All turns of a user, which of them lie on the lineages searched, and their scores for a question's words.
 
-    `reach` tells the lineages searched as (branch, last position) pairs. Must run inside one transaction.
+    `reach` tells the lineages as (branch, last position) pairs. Must run inside one transaction.
     """
+    import numpy as np
+
     numbers = {word: number for number, word in enumerate(sorted(words))}  # in one order, so that equals add up equally
     turns, starts, fresh = _turns(db, user)
+    reached = in_reach(turns["branch"], turns["position"], reach)
     if not numbers or not len(turns):
-        return []
+        return turns, reached, np.zeros(len(turns))
     if len(turns) > MANY:
         numbers = _telling(db, numbers, starts)
     postings = _postings(db, numbers, starts, fresh, len(turns) - len(fresh))
-    reached = in_reach(turns["branch"], turns["position"], reach)
-    scores = bm25(turns["length"], reached, postings)
-    return [(int(turns["turn"][row]), float(scores[row])) for row in leaders(scores, turns["turn"], limit)]
+    return turns, reached, bm25(turns["length"], reached, postings)
 
 
 def drop(db: sqlite3.Connection, user: int, turns: Collection[int]) -> None:

@@ -1,34 +1,31 @@
 """An archive in one SQLite file, which may be the file of LangGraph's SqliteSaver too."""
 
 import os
-import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
+from langchain_core.embeddings import Embeddings
 from typing_extensions import override
 
-from langchain_qwen_memory.archive import postings
 from langchain_qwen_memory.archive import sqlite_rows as rows
-from langchain_qwen_memory.archive.base import (
-    Archive,
-    ArchivedThread,
-    Hit,
-    Turn,
-    check_ids,
-    check_limit,
-)
-from langchain_qwen_memory.archive.fulltext import count_words, query_words
-from langchain_qwen_memory.archive.sqlite_file import SqliteFile
-from langchain_qwen_memory.archive.stored import note_to_bytes, pack
+from langchain_qwen_memory.archive.holding import ThreadLocks
+from langchain_qwen_memory.archive.sqlite_erase import erase_thread, erase_user
+from langchain_qwen_memory.archive.sqlite_file import MEMORY, SqliteFile
+from langchain_qwen_memory.archive.sqlite_searched import SearchedSqlite
+from langchain_qwen_memory.archive.stored import note_to_bytes
+from langchain_qwen_memory.archive.turn import ArchivedThread, Turn, check_ids, check_limit
 
 __all__ = ["SqliteArchive"]
 
 
-class SqliteArchive(Archive):
-    """Turns, full text and notes in one file; several processes may write to it.
+class SqliteArchive(SearchedSqlite):
+    """Turns, full text, vectors and notes in one file; several processes may write to it.
 
     An acknowledged turn survives the death of the process and, on a disk that keeps its word, a power cut.
-    The tables' names begin with `qwen_memory_`, so that the file may be a checkpointer's or your own.
+    The tables' names begin with `qwen_memory_`, so that the file may be a checkpointer's or your own. `hold` keeps
+    threads apart over all processes of a machine, by locks in an empty file beside it, `chat.db-locks`; they end with
+    the process that holds them.
 
     Example:
         >>> with SqliteArchive(":memory:") as archive:
@@ -36,25 +33,32 @@ class SqliteArchive(Archive):
         0
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        embeddings: Embeddings | None = None,
+        embeddings_name: str | None = None,
+        timeout: float = 30.0,
+        vector_memory: int = 256 * 1024 * 1024,
+    ) -> None:
         """Open or make the file.
 
         Args:
             path: the file, whose folder must exist; ":memory:" for one that is gone when closed.
+            embeddings: what makes the vectors that turns are found by beside their words; any LangChain embeddings.
+                The first 8,000 characters of a turn are embedded. None: full text alone.
+            embeddings_name: the name that the vectors are stored under; None: the embeddings' own `model` or
+                `model_name`, else the name of their class.
             timeout: seconds to wait while another process writes.
+            vector_memory: bytes of memory for the vectors of users that were searched lately, in this process. A
+                user's vectors are read from the file once and then stay, the least lately searched leaving first.
 
         Raises:
             ArchiveError: the file cannot be opened or written, or a newer version of this package wrote it.
         """
-        self._file = SqliteFile(path, timeout=timeout)
-
-    @override
-    def append(self, user: str, thread: str, turns: Sequence[Turn]) -> int:
-        check_ids(user, thread)
-        ready = [(turn, pack(turn.messages, turn.text), count_words(turn.text)) for turn in turns]  # before the lock
-        with self._file.write() as db:
-            place = rows.make_thread(db, user, thread)
-            return sum(rows.append(db, place, *entry) for entry in ready)
+        super().__init__(SqliteFile(path, timeout=timeout), embeddings, embeddings_name, vector_memory)
+        self._locks = ThreadLocks("" if self._file.path == MEMORY else f"{self._file.path}-locks")
 
     @override
     def get(self, user: str, thread: str, keys: Sequence[str]) -> list[Turn]:
@@ -80,42 +84,6 @@ class SqliteArchive(Archive):
             line = rows.lineage(db, rows.find(db, user, thread), head)
             found = rows.newest(db, line, before, limit)
         return [rows.to_turn(user, row) for row in reversed(found)]
-
-    @override
-    def search(
-        self,
-        query: str,
-        *,
-        user: str,
-        thread: str | None = None,
-        heads: Mapping[str, str] | None = None,
-        limit: int = 10,
-        exclude: Collection[str] = (),
-    ) -> list[Hit]:
-        check_ids(user, thread)
-        check_limit(limit)
-        words = query_words(query)
-        with self._file.read() as db:
-            place = rows.find(db, user, thread)
-            reach = self._reach(db, user, thread, heads or {})
-            best = postings.best(db, place.user, words, reach, limit + len(exclude))
-            found = rows.wanted(db, best, exclude, limit)
-        return [Hit(turn=rows.to_turn(user, row), score=score) for row, score in found]
-
-    @staticmethod
-    def _reach(
-        db: sqlite3.Connection, user: str, thread: str | None, heads: Mapping[str, str]
-    ) -> Sequence[tuple[int, int]]:
-        place = rows.find(db, user, thread)
-        if thread is not None:
-            return rows.lineage(db, place, heads.get(thread))
-        reach = dict(rows.reach(db, place))
-        for name, head in heads.items():
-            place = rows.find(db, user, name)
-            for branch, _ in rows.lineage(db, place, None):
-                del reach[branch]
-            reach.update(rows.lineage(db, place, head))
-        return list(reach.items())
 
     @override
     def head(self, user: str, thread: str) -> str | None:
@@ -146,11 +114,20 @@ class SqliteArchive(Archive):
         return [ArchivedThread(thread=row[0], turns=row[1], first=row[2], last=row[3]) for row in found]
 
     @override
+    def users(self) -> list[str]:
+        query = (
+            "SELECT name FROM qwen_memory_users u WHERE EXISTS "
+            "(SELECT 1 FROM qwen_memory_threads h WHERE h.user = u.id AND h.turns) ORDER BY name"
+        )
+        with self._file.read() as db:
+            return [row[0] for row in db.execute(query)]
+
+    @override
     def forget(self, user: str, thread: str | None = None) -> int:
         check_ids(user, thread)
         with self._file.write() as db:
             place = rows.find(db, user, thread)
-            gone = rows.erase_user(db, place) if thread is None else rows.erase_thread(db, place)
+            gone = erase_user(db, place) if thread is None else erase_thread(db, place)
         self._file.empty_log()
         return gone
 
@@ -168,6 +145,16 @@ class SqliteArchive(Archive):
         check_ids(user, thread)
         with self._file.read() as db:
             return rows.note(db, rows.find(db, user, thread), key)
+
+    @override
+    def hold(self, user: str, thread: str, *, timeout: float | None = None) -> AbstractContextManager[None]:
+        check_ids(user, thread)
+        return self._locks.held(user, thread, timeout)
+
+    @override
+    def ahold(self, user: str, thread: str, *, timeout: float | None = None) -> AbstractAsyncContextManager[None]:
+        check_ids(user, thread)
+        return self._locks.aheld(user, thread, timeout)
 
     @override
     def close(self) -> None:

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from langchain_qwen_memory.archive import postings
+from langchain_qwen_memory.archive import postings, vectors
 from langchain_qwen_memory.errors import ArchiveError
 
 __all__ = ["SCHEMA_VERSION", "SqliteFile"]
 
-SCHEMA_VERSION = 1
 MEMORY = ":memory:"
 
 SCHEMA = """
@@ -33,6 +32,18 @@ CREATE UNIQUE INDEX qwen_memory_turns_place ON qwen_memory_turns (branch, positi
 CREATE TABLE qwen_memory_messages (thread INTEGER, id TEXT, turn INTEGER, PRIMARY KEY (thread, id, turn)) WITHOUT ROWID;
 CREATE TABLE qwen_memory_notes (thread INTEGER, key TEXT, note BLOB, PRIMARY KEY (thread, key)) WITHOUT ROWID;
 """
+
+VERSIONS = {
+    1: SCHEMA + postings.SCHEMA,
+    2: """
+ALTER TABLE qwen_memory_users ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE qwen_memory_users ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX qwen_memory_turns_at ON qwen_memory_turns (thread, at);
+"""
+    + vectors.SCHEMA,
+}
+"""What each version of the schema added; a file of an older one is brought up to date when it is opened."""
+SCHEMA_VERSION = max(VERSIONS)
 
 FIXES = {
     sqlite3.SQLITE_CANTOPEN: "make its folder (mkdir -p {folder}) and let this process write there",
@@ -157,13 +168,14 @@ class SqliteFile:
 
     def _make(self) -> None:
         version = self._version(self._writer)
-        if version is None:
+        if version < SCHEMA_VERSION:
             with self.write() as db:
-                if self._version(db) is None:  # nobody was faster
-                    for statement in filter(str.strip, (SCHEMA + postings.SCHEMA).split(";")):
+                version = self._version(db)  # somebody may have been faster
+                for newer in range(version + 1, SCHEMA_VERSION + 1):
+                    for statement in filter(str.strip, VERSIONS[newer].split(";")):
                         db.execute(statement)
-                    db.execute("INSERT INTO qwen_memory_meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
-            return
+                keep = "INSERT OR REPLACE INTO qwen_memory_meta VALUES ('schema', ?)"
+                db.execute(keep, (str(max(version, SCHEMA_VERSION)),))
         if version > SCHEMA_VERSION:
             raise ArchiveError(
                 f"the archive {self.path} has schema {version}, which a newer version wrote; this one reads up "
@@ -171,9 +183,10 @@ class SqliteFile:
             )
 
     @staticmethod
-    def _version(db: sqlite3.Connection) -> int | None:
+    def _version(db: sqlite3.Connection) -> int:
+        """The file's schema; 0 where there is none."""
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'qwen_memory_meta'").fetchone():
-            return None
+            return 0
         return int(db.execute("SELECT value FROM qwen_memory_meta WHERE name = 'schema'").fetchone()[0])
 
     @contextmanager

@@ -7,23 +7,26 @@ from typing import Any, NamedTuple
 
 from langchain_qwen_memory.archive import postings
 from langchain_qwen_memory.archive.base import Turn, orphan, root_key
+from langchain_qwen_memory.archive.batch import Late
 from langchain_qwen_memory.archive.stored import loads, unpack
 
 __all__ = [
     "Place",
     "append",
-    "erase_thread",
-    "erase_user",
+    "by_number",
+    "count_all",
     "find",
     "known_messages",
+    "late",
     "lineage",
     "make_thread",
     "newest",
     "note",
     "one",
+    "owner",
     "reach",
+    "stored_keys",
     "to_turn",
-    "wanted",
 ]
 
 Row = tuple[Any, ...]
@@ -77,7 +80,7 @@ def make_thread(db: sqlite3.Connection, user: str, thread: str) -> Place:
     """Look a user and a thread up, and make what is not there."""
     place = find(db, user, thread)
     if place.user < 0:
-        db.execute("INSERT INTO qwen_memory_users (name) VALUES (?)", (user,))
+        db.execute("INSERT INTO qwen_memory_users (name, epoch) VALUES (?, random())", (user,))
         place = find(db, user, thread)
     if place.thread < 0:
         db.execute("INSERT INTO qwen_memory_threads (user, name, turns) VALUES (?, ?, 0)", (place.user, thread))
@@ -85,14 +88,17 @@ def make_thread(db: sqlite3.Connection, user: str, thread: str) -> Place:
     return place
 
 
-def append(db: sqlite3.Connection, place: Place, turn: Turn, body: bytes, words: Counter[str]) -> bool:
+def append(db: sqlite3.Connection, place: Place, turn: Turn, body: bytes, words: Counter[str]) -> int | None:
     """Add a turn unless it is there: its row, its words, and the thread's new head.
+
+    Returns:
+        The turn's number; None if it was there.
 
     Raises:
         ArchiveError: its parent is not there.
     """
     if _where(db, place, turn.key):
-        return False
+        return None
     branch, position = _grow(db, place, turn)
     row = (place.thread, branch, position, turn.key, turn.parent, turn.at, turn.tokens, body)
     number = db.execute(
@@ -105,7 +111,7 @@ def append(db: sqlite3.Connection, place: Place, turn: Turn, body: bytes, words:
     db.executemany("INSERT OR IGNORE INTO qwen_memory_messages VALUES (?, ?, ?)", named)
     postings.add(db, place.user, (number, branch, position), words)
     db.execute(_COUNT, (place.thread, turn.key, number, branch, position, turn.at))
-    return True
+    return number
 
 
 def _where(db: sqlite3.Connection, place: Place, key: str) -> Row | None:
@@ -175,16 +181,35 @@ def newest(db: sqlite3.Connection, line: Sequence[tuple[int, int]], before: int 
     return rows
 
 
-def wanted(
-    db: sqlite3.Connection, best: Iterable[tuple[int, float]], exclude: Collection[str], limit: int
-) -> list[tuple[Row, float]]:
-    """The rows of the best turns that are not excluded, with their scores."""
-    rows: list[tuple[Row, float]] = []
-    for number, score in best:
-        key = db.execute("SELECT key FROM qwen_memory_turns WHERE id = ?", (number,)).fetchone()[0]
-        if len(rows) < limit and key not in exclude:
-            rows.append((db.execute(f"{_TURNS} WHERE t.id = ?", (number,)).fetchone(), score))
-    return rows
+def by_number(db: sqlite3.Connection, user: str, number: int) -> Turn:
+    """The turn of a number that this transaction has found."""
+    return to_turn(user, db.execute(f"{_TURNS} WHERE t.id = ?", (number,)).fetchone())
+
+
+def stored_keys(db: sqlite3.Connection, place: Place, keys: Iterable[str]) -> set[str]:
+    """Which of these turns of a thread are archived."""
+    return {key for key in keys if _where(db, place, key)}
+
+
+def late(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Late]:
+    """Turns without a vector, chosen by a condition on the table of the missing ones."""
+    query = f"SELECT t.id, t.key, t.body FROM qwen_memory_missing m JOIN qwen_memory_turns t ON t.id = m.turn {where}"  # noqa: S608
+    return [Late(number, key, unpack(body)[1]) for number, key, body in db.execute(query, values)]
+
+
+def count_all(db: sqlite3.Connection) -> int:
+    """Turns of all users."""
+    return int(db.execute("SELECT coalesce(sum(turns), 0) FROM qwen_memory_threads").fetchone()[0])
+
+
+def owner(db: sqlite3.Connection, one: Late) -> int | None:
+    """The number of the user whose turn it still is; None if it was forgotten meanwhile."""
+    query = (
+        "SELECT h.user FROM qwen_memory_turns t JOIN qwen_memory_threads h ON h.id = t.thread "
+        "WHERE t.id = ? AND t.key = ?"
+    )
+    row = db.execute(query, (one.number, one.key)).fetchone()
+    return row[0] if row else None
 
 
 def to_turn(user: str, row: Row) -> Turn:
@@ -210,27 +235,3 @@ def note(db: sqlite3.Connection, place: Place, key: str) -> dict[str, Any] | Non
     query = "SELECT note FROM qwen_memory_notes WHERE thread = ? AND key = ?"
     row = db.execute(query, (place.thread, key)).fetchone()
     return dict(loads(row[0])) if row else None
-
-
-def erase_thread(db: sqlite3.Connection, place: Place) -> int:
-    """Erase a thread and every word of it; the number of its turns."""
-    turns = [row[0] for row in db.execute("SELECT id FROM qwen_memory_turns WHERE thread = ?", (place.thread,))]
-    postings.drop(db, place.user, turns)
-    _erase(db, place.thread)
-    return len(turns)
-
-
-def erase_user(db: sqlite3.Connection, place: Place) -> int:
-    """Erase all of a user; the number of turns."""
-    threads = db.execute("SELECT id, turns FROM qwen_memory_threads WHERE user = ?", (place.user,)).fetchall()
-    for thread, _ in threads:
-        _erase(db, thread)
-    postings.drop_user(db, place.user)
-    db.execute("DELETE FROM qwen_memory_users WHERE id = ?", (place.user,))
-    return sum(turns for _, turns in threads)
-
-
-def _erase(db: sqlite3.Connection, thread: int) -> None:
-    for table in ("turns", "branches", "messages", "notes"):
-        db.execute(f"DELETE FROM qwen_memory_{table} WHERE thread = ?", (thread,))  # noqa: S608
-    db.execute("DELETE FROM qwen_memory_threads WHERE id = ?", (thread,))

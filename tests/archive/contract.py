@@ -299,8 +299,9 @@ class ArchiveContract:
         assert found(archive.search("pump KM-3000", user="u", limit=1)) == ["the pump KM-3000 leaks"]
 
     def test_equals_are_found_newest_first(self, archive):
-        """Of turns with the same words the newest is first."""
-        fill(archive, "u", "t", [f"alarm{'!' * number}" for number in range(5)])
+        """Of turns that say the same, each alone in its thread, the newest is first."""
+        for number in range(5):
+            fill(archive, "u", f"t{number}", [f"alarm{'!' * number}"])
         assert found(archive.search("alarm", user="u", limit=3)) == ["alarm!!!!", "alarm!!!", "alarm!!"]
 
     @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from array import array
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from langchain_qwen_memory.archive import SqliteArchive, root_key
 from langchain_qwen_memory.errors import ArchiveError
 from tests.archive.contract import asked, chain, fill, found
+from tests.archive.meaning import Meaning
 
 ROOT = Path(__file__).parents[2]
 
@@ -164,3 +167,171 @@ def test_a_turns_root_is_the_same_in_every_process(tmp_path):
     with SqliteArchive(path) as archive:
         assert [turn.position for turn in archive.page("u", "t")] == [0, 1]
         assert len({turn.branch for turn in archive.page("u", "t")}) == 1
+
+
+EMBEDDER = """
+import sys
+from langchain_qwen_memory.archive import SqliteArchive, root_key
+from tests.archive.contract import chain
+from tests.archive.meaning import Meaning
+path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+meaning = Meaning()
+archive = SqliteArchive(path, embeddings=meaning)
+parents = {user: root_key(user, name) for user in ("u", "v")}
+print("ready", flush=True)
+for number in range(count):
+    meaning.down = number % 10 == 7  # now and then the embeddings fail, and a later append makes up for it
+    for user in parents:
+        turns = chain(parents[user], [f"puppy {name} number{number} {part}" for part in "abc"])
+        archive.append(user, name, turns)
+        parents[user] = turns[-1].key
+    print(parents["v"], flush=True)
+"""
+
+
+def check_vectors(path: Path) -> int:
+    """Each turn of the file has one vector or is written down as missing, in its user's rows; returns the turns."""
+    with sqlite3.connect(path) as db:
+        owners = dict(
+            db.execute("SELECT t.id, h.user FROM qwen_memory_turns t JOIN qwen_memory_threads h ON h.id = t.thread")
+        )
+        placed = list(db.execute("SELECT turn, user FROM qwen_memory_vectors"))
+        placed += db.execute("SELECT turn, user FROM qwen_memory_missing").fetchall()
+        for user, turns in db.execute("SELECT user, turns FROM qwen_memory_vector_segments"):
+            placed += [(turn, user) for turn in array("I", turns)]
+    db.close()
+    assert sorted(placed) == sorted(owners.items())
+    return len(owners)
+
+
+def test_four_processes_write_turns_and_vectors_and_one_is_killed(tmp_path):
+    """Of thousands of turns by four processes, one killed in the middle, each is there once, and so is its vector."""
+    path = tmp_path / "chat.db"
+    command = [sys.executable, "-c", EMBEDDER, str(path)]
+    writers = [
+        subprocess.Popen([*command, f"t{number}", "150"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        for number in range(4)
+    ]
+    victim = writers[0]
+    assert victim.stdout is not None
+    seen = [victim.stdout.readline() for _ in range(60)]
+    os.kill(victim.pid, signal.SIGKILL)
+    acknowledged = [*"".join(seen).split(), *victim.communicate()[0].split()][1:]
+    for process in writers[1:]:
+        assert len(keys(process)) == 150
+    assert check_vectors(path) >= 3 * 900 + 59 * 6
+    with SqliteArchive(path, embeddings=Meaning()) as archive:
+        kept = {turn.key for turn in archive.page("v", "t0", limit=1_000)}
+        assert set(acknowledged) <= kept
+        for user, thread in ((user, f"t{number}") for user in "uv" for number in (1, 2, 3)):
+            assert archive.count(user, thread) == 450
+        for user in ("u", "v"):  # two appends more make up for what the killed process left behind
+            for number in range(2):
+                archive.append(
+                    user, "last", chain(archive.head(user, "last") or root_key(user, "last"), [f"q{number}"])
+                )
+        assert archive.missing_vectors() == 0
+        hits = archive.search("hound", user="u", limit=10_000)
+        assert len({hit.turn.key for hit in hits}) == len(hits) > 1_000
+    check_vectors(path)
+
+
+def test_a_killed_process_lets_go_of_its_thread(tmp_path):
+    """While one process runs a thread another waits for it; `kill -9` ends the waiting, for nobody cleans up then."""
+    path = tmp_path / "chat.db"
+    code = f"""
+import time
+from langchain_qwen_memory.archive import SqliteArchive
+with SqliteArchive({str(path)!r}) as archive, archive.hold("u", "t"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "held"
+    with SqliteArchive(path) as archive:
+        with pytest.raises(ArchiveError, match=r"waited 0\.\d s for thread 't', which another run holds.*-locks"):
+            archive.hold("u", "t", timeout=0.2).__enter__()
+        with archive.hold("u", "other", timeout=0.2):
+            pass
+        os.kill(process.pid, signal.SIGKILL)
+        with archive.hold("u", "t", timeout=10):
+            pass
+    process.communicate()
+
+
+def test_a_forked_process_does_not_hold_what_its_parent_holds(tmp_path):
+    """A worker forked while its parent runs a thread is kept out of it, and let in when the parent is done."""
+    path = tmp_path / "chat.db"
+    code = f"""
+import os, sys
+from langchain_qwen_memory.archive import SqliteArchive
+from langchain_qwen_memory.errors import ArchiveError
+archive = SqliteArchive({str(path)!r})
+with archive.hold("u", "t"):
+    child = os.fork()
+    if not child:
+        try:
+            with archive.hold("u", "t", timeout=0.1):
+                os._exit(1)
+        except ArchiveError:
+            with archive.hold("u", "s", timeout=0.1):
+                print("kept out", flush=True)
+        with archive.hold("u", "t", timeout=30):
+            print("let in", flush=True)
+            os._exit(0)
+    import time
+    time.sleep(0.5)
+print("done", flush=True)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (run.returncode, run.stdout.split("\n")[0]) == (0, "kept out"), run.stderr
+    assert sorted(run.stdout.splitlines()) == ["done", "kept out", "let in"]
+
+
+def test_processes_run_a_thread_one_after_the_other(tmp_path):
+    """Four processes that read, think and write under the same lock lose no update."""
+    path, count = tmp_path / "chat.db", tmp_path / "count"
+    count.write_text("0")
+    code = f"""
+import pathlib, time
+from langchain_qwen_memory.archive import SqliteArchive
+count = pathlib.Path({str(count)!r})
+with SqliteArchive({str(path)!r}) as archive:
+    for _ in range(25):
+        with archive.hold("u", "t", timeout=60):
+            seen = int(count.read_text())
+            time.sleep(0.001)
+            count.write_text(str(seen + 1))
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(4)]
+    assert [process.wait(90) for process in processes] == [0] * 4
+    assert count.read_text() == "100"
+
+
+def test_a_reindex_killed_in_the_middle_goes_on(tmp_path):
+    """`kill -9` of a rebuild: the old vectors are searched as before, and the next rebuild does only what is left."""
+    path = tmp_path / "chat.db"
+    with SqliteArchive(path, embeddings=Meaning()) as archive:
+        fill(archive, "u", "t", ["a puppy", *(f"q{number}" for number in range(400))])
+    code = f"""
+import os, signal
+from langchain_qwen_memory.archive import SqliteArchive
+from tests.archive.meaning import Meaning
+for done, total in SqliteArchive({str(path)!r}, embeddings=Meaning("new", 32)).reindex():
+    print(done, flush=True)
+    if done > 200:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert run.returncode == -signal.SIGKILL
+    with SqliteArchive(path, embeddings=Meaning()) as archive:
+        assert "a puppy" in found(archive.search("hound", user="u", limit=3))
+    new = Meaning("new", 32)
+    with SqliteArchive(path, embeddings=new) as archive:
+        assert next(archive.reindex())[0] == int(run.stdout.split()[-1]) > 200
+        assert list(archive.reindex())[-1] == (401, 401)
+        assert len(new.documents) < 201
+        assert archive.missing_vectors() == 0
+    check_vectors(path)

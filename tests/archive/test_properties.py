@@ -4,12 +4,14 @@ import math
 from collections import Counter
 from unittest import mock
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
 
 from langchain_qwen_memory.archive import InMemoryArchive, SqliteArchive, postings, root_key
+from langchain_qwen_memory.archive.fusion import Candidates, fused
 from tests.archive.contract import turn
 
 WORDS = ["alpha", "beta", "gamma", "泵", "漏水", "KM-3000", "delta", "omega"]
@@ -49,19 +51,23 @@ class Model:
         return line[::-1]
 
     def search(self, query, lines):
-        """BM25 as the textbook has it, over the turns of some lineages: {key: score}."""
+        """BM25 as the textbook has it, over the turns of some lineages, and what becomes of it: {key: score}."""
         counts = {one.key: Counter(split(one.text)) for line in lines for one in line}
         if not counts:
             return {}
         mean = sum(count.total() for count in counts.values()) / len(counts)
-        scores = Counter()
+        scores = dict.fromkeys(counts, 0.0)
         for word in set(split(query)):
             holders = [key for key, count in counts.items() if word in count]
             idf = math.log(1 + (len(counts) - len(holders) + 0.5) / (len(holders) + 0.5))
             for key in holders:
                 often = counts[key][word]
                 scores[key] += idf * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * counts[key].total() / mean))
-        return dict(scores)
+        rows = {key: row for row, key in enumerate(counts)}
+        parents = {one.key: one.parent for line in lines for one in line}
+        lexical, previous = np.array(list(scores.values())), np.array([rows.get(parents[key], -1) for key in rows])
+        final = fused(Candidates(ids=np.arange(len(rows)), lexical=lexical, previous=previous))
+        return {key: float(final[row]) for key, row in rows.items() if final[row] > 0}
 
 
 def split(text):

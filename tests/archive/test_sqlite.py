@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from operator import add
 from pathlib import Path
 from typing import Annotated, TypedDict
@@ -23,6 +24,7 @@ from langgraph.graph import END, START, StateGraph
 from langchain_qwen_memory.archive import SqliteArchive, root_key
 from langchain_qwen_memory.errors import ArchiveError, QwenMemoryError
 from tests.archive.contract import ArchiveContract, asked, chain, fill, found, say, turn
+from tests.archive.vector_contract import VectorContract
 
 
 class TestSqliteArchive(ArchiveContract):
@@ -31,6 +33,26 @@ class TestSqliteArchive(ArchiveContract):
         path = tmp_path / "chat.db" if request.param == "file" else ":memory:"
         with SqliteArchive(path) as archive:
             yield archive
+
+
+class TestVectorsInSqlite(VectorContract):
+    @pytest.fixture
+    def make(self, tmp_path):
+        with ExitStack() as opened:
+            yield lambda embeddings=None, name=None: opened.enter_context(
+                SqliteArchive(tmp_path / "chat.db", embeddings=embeddings, embeddings_name=name)
+            )
+
+
+class TestVectorsInSqlitesMemory(VectorContract):
+    reopens = False
+
+    @pytest.fixture
+    def make(self):
+        with ExitStack() as opened:
+            yield lambda embeddings=None, name=None: opened.enter_context(
+                SqliteArchive(":memory:", embeddings=embeddings, embeddings_name=name)
+            )
 
 
 @pytest.fixture
@@ -92,14 +114,17 @@ def test_what_is_forgotten_is_in_no_row_and_no_byte_of_the_file(path):
 
 
 def test_an_empty_archive_holds_no_rows_of_its_users(path):
-    """Forgetting all users leaves the schema's version and nothing else."""
+    """Forgetting all users leaves the schema's version, how often something was forgotten, and nothing else."""
     with SqliteArchive(path) as archive:
         for user in ("a", "b"):
             turns = fill(archive, user, "t", [f"alarm {number}" for number in range(140)])
             archive.append(user, "t", chain(turns[5].key, ["fork"]))
             archive.put_note(user, "only notes", "k", {})
             archive.forget(user)
-    assert everything(path) == "('qwen_memory_meta', ('schema', '1'))"
+    assert sorted(everything(path).splitlines()) == [
+        "('qwen_memory_meta', ('erasures', '2'))",
+        "('qwen_memory_meta', ('schema', '2'))",
+    ]
 
 
 # Beside LangGraph's own savers
@@ -184,10 +209,10 @@ def test_a_newer_versions_file_is_refused(path):
     """A schema from the future is not touched; the message says what to install."""
     SqliteArchive(path).close()
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE qwen_memory_meta SET value = '2'")
+        db.execute("UPDATE qwen_memory_meta SET value = '99'")
     db.close()
     with pytest.raises(
-        ArchiveError, match=r"schema 2, which a newer version wrote.*pip install -U langchain-qwen-memory"
+        ArchiveError, match=r"schema 99, which a newer version wrote.*pip install -U langchain-qwen-memory"
     ):
         SqliteArchive(path)
 
