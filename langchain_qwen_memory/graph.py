@@ -17,6 +17,7 @@ from langchain_qwen_memory.archive.base import Archive
 from langchain_qwen_memory.memory.base import Memory
 from langchain_qwen_memory.nodes import wired_nodes
 from langchain_qwen_memory.state import MemoryState
+from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.wiring import Wiring, as_memories, open_archive, with_tools, with_window
 
 
@@ -40,6 +41,7 @@ def create_chat_graph(
     context_schema: type[Any] = ChatContext,
     state_schema: type[Any] = MemoryState,
     max_input_tokens: int | None = None,
+    prompt_cache: PromptCache = "implicit",
     name: str = "chat",
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Make a chatbot that remembers: model <-> tools -> remember.
@@ -59,6 +61,9 @@ def create_chat_graph(
         state_schema: A subclass of `MemoryState`, where your tools keep more in the state.
         max_input_tokens: Tokens a prompt may have, where model and catalogue do not know: a self-hosted server's
             setting, or a limit of your own.
+        prompt_cache: "explicit" marks the stable parts of each view for the service's explicit cache: prefixes of
+            1,024 tokens or more are written at 125 % of the price and read at 10 %, for sure, within five minutes
+            (`Report` says what it cost and what the other would have). "implicit" needs nothing: 20 %, by chance.
         name: Name of the graph in traces.
 
     Returns:
@@ -66,7 +71,7 @@ def create_chat_graph(
         checkpointer or an archive, and a `user_id` in its context where turns are to be kept apart by user.
 
     Raises:
-        MemoryOptionError: A memory that cannot work as wired, with the fix to type.
+        MemoryOptionError: A memory or a model that cannot work as wired, with the fix to type.
 
     Example:
         ```python
@@ -84,6 +89,7 @@ def create_chat_graph(
         system_prompt=system_prompt,
         tools=tuple(tools),
         max_input_tokens=max_input_tokens,
+        prompt_cache=prompt_cache,
     )
     graph = _chat_graph(wiring, state_schema, context_schema)
     return graph.compile(checkpointer=checkpointer, store=store, name=name)

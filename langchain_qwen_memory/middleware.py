@@ -8,7 +8,7 @@ from functools import partial
 from os import PathLike
 from typing import Any, cast
 
-from langchain_core.exceptions import ContextOverflowError
+from langchain_core.exceptions import ContextOverflowError, ModelInvalidRequestError
 from langchain_core.runnables import RunnablePassthrough
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
@@ -39,8 +39,9 @@ from langchain_qwen_memory.steps.agent_state import (
     read_agent,
 )
 from langchain_qwen_memory.steps.background import aprepare, prepare
+from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
-from langchain_qwen_memory.steps.remembering import archive_failed, to_archive
+from langchain_qwen_memory.steps.remembering import archive_failed, to_archive, without_vectors
 from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring, as_memories, open_archive, owner_of, with_window
 
 _UNANSWERED = 256
@@ -68,9 +69,12 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         archive_folded: Let turns leave the state once they are out of the view and in the archive, so that
             checkpoints stay small; `transcript(agent, config)` still reads them all.
         max_input_tokens: Tokens a prompt may have, where model and catalogue do not know.
+        prompt_cache: "explicit" marks the stable parts of each view for the service's explicit cache, as in
+            `create_chat_graph`; "implicit" needs nothing.
 
     Raises:
-        MemoryOptionError: A memory that cannot work as wired, or `archive_folded` without an archive.
+        MemoryOptionError: A memory that cannot work as wired, or `archive_folded` without an archive. What the model
+            cannot do (several turns, an explicit cache) is raised at the first call, before anything is sent.
 
     Example:
         ```python
@@ -89,6 +93,7 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         archive: Archive | str | PathLike[str] | None = None,
         archive_folded: bool = False,
         max_input_tokens: int | None = None,
+        prompt_cache: PromptCache = "implicit",
     ) -> None:
         super().__init__()
         if archive_folded and archive is None:
@@ -101,6 +106,7 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
             "memories": with_window(as_memories(memory)),
             "archive": open_archive(archive),
             "max_input_tokens": max_input_tokens,
+            "prompt_cache": prompt_cache,
         }
         self.wiring = AgentWiring(**parts)
         """Of the agent as `transcript`, `read_reports` and `forget` need it; the model is known in a call only."""
@@ -115,6 +121,8 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         call = self._call(request)
         if call is None:
             return handler(request)
+        if call.chosen is None and not self._whole:
+            call.come(drive(call.arriving(), call.meet, passes=CONTROL))
         if (answer := call.repeated()) is not None:
             return answer
         if call.chosen is None:
@@ -126,6 +134,9 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
             call.tighten()
             call.choose(drive(call.flow(), call.meet, passes=CONTROL))
             response = handler(call.tighter(overflow))
+        except ModelInvalidRequestError as refusal:
+            call.leave_out(refusal)
+            response = handler(call.viewing())
         self._unanswered.pop(call.key, None)
         return call.answered(response)
 
@@ -136,6 +147,8 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         call = self._call(request)
         if call is None:
             return await handler(request)
+        if call.chosen is None and not self._whole:
+            call.come(await adrive(call.arriving(), call.ameet, passes=CONTROL))
         if (answer := call.repeated()) is not None:
             return answer
         if call.chosen is None:
@@ -147,6 +160,9 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
             call.tighten()
             call.choose(await adrive(call.flow(), call.ameet, passes=CONTROL))
             response = await handler(call.tighter(overflow))
+        except ModelInvalidRequestError as refusal:
+            call.leave_out(refusal)
+            response = await handler(call.viewing())
         self._unanswered.pop(call.key, None)
         return call.answered(response)
 
@@ -155,14 +171,14 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         end = self._end(state, runtime)
         if end is None:
             return None
-        archive, error = self.wiring.archive, None
+        archive, added, error = self.wiring.archive, None, None
         if archive is not None and end.fresh:
             try:
-                archive.append(end.thread.owner.user, end.thread.owner.thread, end.fresh)
+                added = archive.append(end.thread.owner.user, end.thread.owner.thread, end.fresh)
             except Exception as failure:  # noqa: BLE001 - the user has the answer; the turn stays in the state
                 error = archive_failed(failure)
         means = _means(end.seen, end.thread, end.fresh, error)
-        selection = drive(end.flow(), partial(meet, means), passes=CONTROL)
+        selection = without_vectors(drive(end.flow(), partial(meet, means), passes=CONTROL), added)
         update = end.update(selection, error)
         prepare(end.memories, end.ahead(update), selection, means)
         return update
@@ -172,14 +188,14 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         end = self._end(state, runtime)
         if end is None:
             return None
-        archive, error = self.wiring.archive, None
+        archive, added, error = self.wiring.archive, None, None
         if archive is not None and end.fresh:
             try:
-                await archive.aappend(end.thread.owner.user, end.thread.owner.thread, end.fresh)
+                added = await archive.aappend(end.thread.owner.user, end.thread.owner.thread, end.fresh)
             except Exception as failure:  # noqa: BLE001 - as above
                 error = archive_failed(failure)
         means = _means(end.seen, end.thread, end.fresh, error)
-        selection = await adrive(end.flow(), partial(ameet, means), passes=CONTROL)
+        selection = without_vectors(await adrive(end.flow(), partial(ameet, means), passes=CONTROL), added)
         update = end.update(selection, error)
         aprepare(end.memories, end.ahead(update), selection, means)
         return update
@@ -212,7 +228,7 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
             return None
         if chosen.get("after") != thread.turns[-1].parent:
             chosen = {}
-        fresh = to_archive(thread)
+        fresh = to_archive(thread, self.wiring.memories)
         if is_remembered(thread) and not (chosen or (fresh and self.wiring.archive)):
             return None
         thread = seen.with_system(thread, thread.stored_system)

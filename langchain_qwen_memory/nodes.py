@@ -10,15 +10,16 @@ The model node recalls by itself at the first call of a turn, where no recall no
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any
+from typing import Any, TypeAlias
 
-from langchain_core.exceptions import ContextOverflowError
+from langchain_core.exceptions import ContextOverflowError, ModelInvalidRequestError
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.runtime import get_runtime
+from typing_extensions import override
 
 from langchain_qwen_memory.archive.base import Archive
 from langchain_qwen_memory.errors import MemoryOptionError, ViewTooLargeError
@@ -27,7 +28,8 @@ from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.steps.arriving import Arrival, arrive
 from langchain_qwen_memory.steps.background import aprepare, prepare
-from langchain_qwen_memory.steps.choosing import begun, selected, shrunk, view_of, viewed
+from langchain_qwen_memory.steps.choosing import begun, leaving_out_refused, selected, shrunk, view_of, viewed
+from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.remembering import ahead, is_new, is_old, remembered, remembering
 from langchain_qwen_memory.steps.wiring import (
@@ -41,6 +43,9 @@ from langchain_qwen_memory.steps.wiring import (
     with_tools,
     with_window,
 )
+
+_Step: TypeAlias = Callable[[Mapping[str, Any], RunnableConfig], dict[str, Any]]
+_AsyncStep: TypeAlias = Callable[[Mapping[str, Any], RunnableConfig], Awaitable[dict[str, Any]]]
 
 
 @dataclass
@@ -95,6 +100,14 @@ class _Call:
         """Allow less, after the provider found the view too long in spite of the count."""
         assert self.view is not None
         self.shrink = shrunk(self.wiring, self.view)
+
+    def leave_out(self, refusal: ModelInvalidRequestError) -> None:
+        """Leave unanswered questions out that the provider may have refused; raise its error where there are none."""
+        left = leaving_out_refused(self.thread, self.chosen)
+        if left is None:
+            raise refusal
+        self.thread, self.chosen = left
+        self.record = self.thread.record
 
     def viewing(self) -> list[BaseMessage]:
         """The messages to send."""
@@ -158,6 +171,9 @@ class _Nodes:
             call.tighten()
             call.choose(drive(call.flow(), call.means.meet, passes=CONTROL))
             return call.answered(self.wiring.model.invoke(call.tighter(overflow), config))
+        except ModelInvalidRequestError as refusal:
+            call.leave_out(refusal)
+            return call.answered(self.wiring.model.invoke(call.viewing(), config))
 
     async def acall(self, state: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         call = self._call(state, config)
@@ -172,6 +188,9 @@ class _Nodes:
             call.tighten()
             call.choose(await adrive(call.flow(), call.means.ameet, passes=CONTROL))
             return call.answered(await self.wiring.model.ainvoke(call.tighter(overflow), config))
+        except ModelInvalidRequestError as refusal:
+            call.leave_out(refusal)
+            return call.answered(await self.wiring.model.ainvoke(call.viewing(), config))
 
     # -- remember
 
@@ -226,12 +245,25 @@ def _owner(config: RunnableConfig) -> Owner:
     return owner_of(config, get_runtime().context)
 
 
-class MemoryNode(RunnableLambda[Any, Any]):
-    """A node that knows its wiring, so that a graph can be asked for it."""
+class MemoryNode(Runnable[Any, Any]):
+    """A node that knows its wiring, so that a graph can be asked for it.
 
-    def __init__(self, sync: Any, asynchronous: Any, *, name: str, wiring: Wiring) -> None:
-        super().__init__(sync, afunc=asynchronous, name=name)
+    LangGraph traces each node by itself; a `RunnableLambda` here would trace it once more, and read the signatures of
+    its functions at each step.
+    """
+
+    def __init__(self, sync: _Step, asynchronous: _AsyncStep, *, name: str, wiring: Wiring) -> None:
+        self.name = name
         self.wiring = wiring
+        self._sync, self._async = sync, asynchronous
+
+    @override
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:
+        return self._sync(input, config or {})
+
+    @override
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:
+        return await self._async(input, config or {})
 
 
 def wiring_of(graph: Any) -> Wiring:
@@ -261,12 +293,13 @@ def recall_node(
     system_prompt: str | SystemMessage | None = None,
     tools: Sequence[Any] = (),
     max_input_tokens: int | None = None,
+    prompt_cache: PromptCache = "implicit",
 ) -> MemoryNode:
     """A node for a graph of your own: chooses what the view of this turn holds, and writes `selection`.
 
     Place it before the model; give all three nodes the same arguments. The state needs the keys of `MemoryState`.
     """
-    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools, max_input_tokens))[0]
+    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools, max_input_tokens, prompt_cache))[0]
 
 
 def model_node(
@@ -277,9 +310,10 @@ def model_node(
     system_prompt: str | SystemMessage | None = None,
     tools: Sequence[Any] = (),
     max_input_tokens: int | None = None,
+    prompt_cache: PromptCache = "implicit",
 ) -> MemoryNode:
     """A node for a graph of your own: renders the view, calls the model, adds its answer to `messages`."""
-    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools, max_input_tokens))[1]
+    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools, max_input_tokens, prompt_cache))[1]
 
 
 def remember_node(
@@ -290,9 +324,10 @@ def remember_node(
     system_prompt: str | SystemMessage | None = None,
     tools: Sequence[Any] = (),
     max_input_tokens: int | None = None,
+    prompt_cache: PromptCache = "implicit",
 ) -> MemoryNode:
     """A node for a graph of your own: archives the finished turn, folds, writes record and report."""
-    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools, max_input_tokens))[2]
+    return wired_nodes(_wiring(model, memory, archive, system_prompt, tools, max_input_tokens, prompt_cache))[2]
 
 
 def _wiring(  # noqa: PLR0917 - as the nodes are given them
@@ -302,6 +337,7 @@ def _wiring(  # noqa: PLR0917 - as the nodes are given them
     system_prompt: str | SystemMessage | None,
     tools: Sequence[Any],
     max_input_tokens: int | None,
+    prompt_cache: PromptCache,
 ) -> Wiring:
     return Wiring(
         model=with_tools(model, tools),
@@ -310,6 +346,7 @@ def _wiring(  # noqa: PLR0917 - as the nodes are given them
         system_prompt=system_prompt,
         tools=tuple(tools),
         max_input_tokens=max_input_tokens,
+        prompt_cache=prompt_cache,
     )
 
 

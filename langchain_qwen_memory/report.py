@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
+from langchain_qwen_memory.catalogue import model_info
 from langchain_qwen_memory.memory.base import Selection
 from langchain_qwen_memory.state import Report
+from langchain_qwen_memory.steps.costs import calls_of, cost_of, prompt_price
+from langchain_qwen_memory.steps.model_checks import has_explicit_cache
 from langchain_qwen_memory.steps.wiring import Thread, Wiring
 
 
@@ -57,13 +60,18 @@ def make_report(
         "errors": [*chosen.get("errors", ()), *selection.errors, *([error] if error else ())],
     }
     _add_usage(report, newest.messages)
+    if wiring.prompt_cache == "explicit":
+        report["created_tokens"] = sum(call.created for call in calls_of(newest.messages))
     if numbers.get("facts"):
         report["facts_kept"] = round(numbers.get("facts_kept", 0) / numbers["facts"], 4)
     stable = _stable(wiring, thread, chosen)
     prefix = _prefix_kept(thread, stable)
     if prefix is not None:
         report["prefix_kept"] = prefix
-    _add_savings(wiring, report, newest.messages)
+    marked = wiring.prompt_cache == "explicit" and bool(view.get("marked", True))
+    _add_savings(wiring, report, newest.messages, explicit=marked)
+    kept = [message for turn in thread.turns[-(view.get("kept") or 1) :] for message in turn.messages]
+    _add_costs(wiring, report, newest.messages, kept, explicit=marked)
     return report, stable
 
 
@@ -114,7 +122,7 @@ def _prefix_kept(thread: Thread, stable: Mapping[str, Any]) -> float | None:
     return float(round(min(1.0, kept / whole), 4))
 
 
-def _add_savings(wiring: Wiring, report: Report, messages: Sequence[Any]) -> None:
+def _add_savings(wiring: Wiring, report: Report, messages: Sequence[Any], *, explicit: bool) -> None:
     """Money saved against sending the whole transcript, at the cached share that this turn's calls had.
 
     Each call of the turn, as many as have a usage, would have carried what the last view left out. The answer is
@@ -130,9 +138,25 @@ def _add_savings(wiring: Wiring, report: Report, messages: Sequence[Any]) -> Non
     full = price(wiring.facts.name, region=wiring.facts.region, input_tokens=whole)
     if tier is None or full is None or not paid_for:
         return
-    cached = report["cached_tokens"] / paid_for
-    would = (paid_for + calls * (whole - sent)) * ((1 - cached) * full.input + cached * full.cache_hit)
-    paid = paid_for * ((1 - cached) * tier.input + cached * tier.cache_hit)
+    shares = report["cached_tokens"] / paid_for, report.get("created_tokens", 0) / paid_for
+    would = (paid_for + calls * (whole - sent)) * prompt_price(full, *shares, explicit=explicit)
+    paid = paid_for * prompt_price(tier, *shares, explicit=explicit)
     paid += report["summary_input_tokens"] * tier.input + report["summary_output_tokens"] * tier.output
     report["saved"] = round((would - paid) / 1e6, 8)
     report["currency"] = tier.currency
+
+
+def _add_costs(
+    wiring: Wiring, report: Report, messages: Sequence[Any], kept: Sequence[BaseMessage], *, explicit: bool
+) -> None:
+    """Money for the turn's calls as they were, and with the model's other cache."""
+    facts, calls = wiring.facts, calls_of(messages)
+    costs = [
+        cost_of(calls, kept, model=facts.name, region=facts.region, explicit=way) for way in (explicit, not explicit)
+    ]
+    (cost, currency), (other, _) = costs
+    if cost is None or not calls:
+        return
+    report["cost"], report["currency"] = cost, currency
+    if other is not None and has_explicit_cache(model_info(facts.name), facts.region):
+        report["cost_otherwise"] = other

@@ -2,7 +2,9 @@
 
 LangGraph leaves three holes that lose what a user has seen: two runs on one thread at once lose a turn; a reader who
 leaves the stream stops the nodes after the answer, and the next input discards it; a process that died leaves a turn
-half done. The functions here close them for one process; for several, send a thread's turns to one of them.
+half done. The functions here close them: within one process always, and over all processes and machines where the
+graph's archive can (`PostgresArchive`, `SqliteArchive` on one machine); without such an archive, send a thread's turns
+to one process.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from typing import Any
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
-from langchain_qwen_memory.steps.locks import lock_of
+from langchain_qwen_memory.archive.base import Archive
+from langchain_qwen_memory.errors import MemoryOptionError
+from langchain_qwen_memory.nodes import wiring_of
+from langchain_qwen_memory.steps.locks import aalone, alone
 
 logger = logging.getLogger("langchain_qwen_memory")
 
@@ -39,7 +44,7 @@ def run_turn(graph: Any, message: Any, config: RunnableConfig, *, context: Any =
         context: As in `graph.invoke`: a dict or an object with `user_id`.
         options: Others of `graph.invoke`.
     """
-    with lock_of(graph, config).held():
+    with alone(graph, config, context, _archive_of(graph)):
         _finish(graph, message, config, context, options)
         return graph.invoke(_input(message), config, context=context, **options)
 
@@ -50,7 +55,7 @@ async def arun_turn(graph: Any, message: Any, config: RunnableConfig, *, context
 
     async def work() -> None:
         try:
-            async with lock_of(graph, config).aheld():
+            async with aalone(graph, config, context, _archive_of(graph)):
                 await _afinish(graph, message, config, context, options)
                 _settle(result, await graph.ainvoke(_input(message), config, context=context, **options))
         except BaseException as error:  # noqa: BLE001 - handed to the caller, or logged when there is none
@@ -75,7 +80,7 @@ def stream_turn(
     def work() -> None:
         end: Any = _END
         try:
-            with lock_of(graph, config).held():
+            with alone(graph, config, context, _archive_of(graph)):
                 _finish(graph, message, config, context, options)
                 for chunk in graph.stream(_input(message), config, context=context, **options):
                     chunks.put((None, chunk))
@@ -116,7 +121,7 @@ async def astream_turn(
     async def work() -> None:
         end: Any = _END
         try:
-            async with lock_of(graph, config).aheld():
+            async with aalone(graph, config, context, _archive_of(graph)):
                 await _afinish(graph, message, config, context, options)
                 async for chunk in graph.astream(_input(message), config, context=context, **options):
                     chunks.put_nowait((None, chunk))
@@ -138,6 +143,14 @@ async def astream_turn(
     finally:
         left.set()
         _log_unread(chunks)
+
+
+def _archive_of(graph: Any) -> Archive | None:
+    """The graph's archive; a graph without our nodes has none."""
+    try:
+        return wiring_of(graph).archive
+    except MemoryOptionError:
+        return None
 
 
 def _log_unread(chunks: Any) -> None:

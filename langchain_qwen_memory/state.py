@@ -44,6 +44,8 @@ class Report(TypedDict, total=False):
     """Prompt tokens of this turn's calls, as the provider counted them."""
     cached_tokens: int
     """Of these, read from the provider's cache."""
+    created_tokens: int
+    """Of these, written to the provider's explicit cache, at its price; missing without `prompt_cache="explicit"`."""
     output_tokens: int
     """Answer tokens of this turn's calls, thinking included."""
     summary_input_tokens: int
@@ -52,8 +54,13 @@ class Report(TypedDict, total=False):
     """Answer tokens of the summariser."""
     saved: float
     """Money saved against sending the whole transcript, by the catalogue's prices; missing where they are unknown."""
+    cost: float
+    """Money for this turn's calls of the chat's model, prompts and answers, as its cache was used; by list prices."""
+    cost_otherwise: float
+    """The same, had the model's other cache been used: implicit instead of explicit, with the same tokens found; or
+    explicit instead of implicit, the rest of the prompts written. Missing where the model has one cache only."""
     currency: str
-    """Of `saved`."""
+    """Of `saved` and the costs."""
     facts_kept: float
     """Share of the hard facts of folded turns that summary and ledger hold, 0 to 1."""
     prefix_kept: float
@@ -75,6 +82,8 @@ class Record(TypedDict, total=False):
     """Key of the newest remembered turn, where it could not be archived; else `head` is it."""
     asked: str
     """Id of its question: the same id in other words is an edit."""
+    refused: list[str]
+    """Ids of questions that the provider refused: live turns without an answer, which no view shows again."""
     parent: str
     """Key of the turn before the first live turn."""
     position: int

@@ -1,7 +1,7 @@
 """What a memory is: a small frozen policy that reads the conversation and says what the view holds.
 
 A memory never calls a model or an archive itself. Its one method may be a generator that *yields needs* (`Ask`,
-`Search`, `FindNote`, `PutNote`) and is sent what they bring; two short drivers, one with `await`, meet them. So a
+`Search`, `Rerank` ...) and is sent what they bring; two short drivers, one with `await`, meet them. So a
 memory is written once and works in sync and async graphs alike.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, cast
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from langchain_qwen_memory.archive.base import Hit
+from langchain_qwen_memory.archive.base import Hit, Turn
 from langchain_qwen_memory.memory.turns import Counter, LiveTurn
 
 _T = TypeVar("_T")
@@ -68,7 +68,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
-    """Need: archived turns related to `query`. Brings a list of `Hit`, best first."""
+    """Need: archived turns related to `query`. Brings `Found`: a list of `Hit`, best first."""
 
     query: str
     """The words to look for."""
@@ -78,6 +78,34 @@ class Search:
     """How many at most."""
     exclude: Sequence[str] = ()
     """Keys of turns not wanted: those that stand in the view already."""
+    periods: Sequence[tuple[float, float]] = ()
+    """(start, end) in unix seconds: turns of these times come first."""
+    neighbours: bool = False
+    """Whether each hit is to bring the turns before and after it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rerank:
+    """Need: texts in the order in which they answer a question. Brings (number of the text, score), best first."""
+
+    query: str
+    """The question."""
+    texts: Sequence[str]
+    """What to put in order; a reranker may leave some out."""
+    reranker: Any
+    """A LangChain document compressor, such as `QwenReranker`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recalled:
+    """A turn that recall places in the view, as it is shown there."""
+
+    turn: Turn
+    """The turn, whole."""
+    score: float
+    """How well it fits the question; comparable within one question only."""
+    text: str
+    """What the view shows: a line with its day, then who said what, a long reply cut."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +126,7 @@ class PutNote:
     """Plain JSON."""
 
 
-Need: TypeAlias = Ask | Search | FindNote | PutNote
+Need: TypeAlias = Ask | Search | Rerank | FindNote | PutNote
 Flow: TypeAlias = Generator[Need, Any, "Selection"]
 """A memory at work: yields needs, is sent what they bring, returns the selection."""
 
@@ -111,8 +139,8 @@ class Selection:
     """Position of the first turn that the view keeps word for word."""
     summary: str = ""
     """Running text of the turns before `start`; empty: none."""
-    recalled: tuple[Hit, ...] = ()
-    """Archived turns to place beside the question."""
+    recalled: tuple[Hit | Recalled, ...] = ()
+    """Archived turns to place beside the question, most wanted first."""
     slots: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What each memory keeps in the record until its next call, by its name: plain JSON."""
     numbers: Mapping[str, float] = field(default_factory=dict)
@@ -152,6 +180,8 @@ class Conversation:
     """Whether there is an archive, so that turns out of the view are not out of reach."""
     prices: Any = None
     """`catalogue.Price` of the chat's model where it is known."""
+    readable: frozenset[str] = frozenset({"image", "video", "audio", "file"})
+    """What the chat's model takes in beside text: "image", "video", "audio"; all, where that is not known."""
 
     @property
     def question(self) -> HumanMessage | None:

@@ -13,6 +13,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_qwen_memory.errors import ViewTooLargeError
 from langchain_qwen_memory.memory.base import Answer, Ask, Conversation
 from langchain_qwen_memory.memory.ledger import beside, facts_of, with_ledger
+from langchain_qwen_memory.memory.media import describing, reads, without_media
 from langchain_qwen_memory.memory.render import render, system_message, turn_messages
 from langchain_qwen_memory.memory.running import Running
 from langchain_qwen_memory.memory.summary_text import cleaned, shortened, summary_cost
@@ -41,8 +42,6 @@ _ENGLISH = (
 _CHARACTERS, _WORDS = 1.2, 0.7
 """Of a token, on the safe side: a summary that knows its length is not cut."""
 
-_MEDIA = {"image": "图片", "audio": "音频", "video": "视频", "file": "文件"}
-
 
 def prefix(conversation: Conversation, summary: str, turns: Sequence[LiveTurn]) -> list[BaseMessage]:
     """The messages with which the chat's own view begins: so the provider has them in its cache."""
@@ -56,15 +55,22 @@ def in_chinese(summary: str, turns: Sequence[LiveTurn]) -> bool:
     return is_chinese(asked if asked.strip() else summary or " ".join(map(_words, turns)))
 
 
-def instruction(chinese: bool, most: int, own: str | None) -> str:
-    """What the summariser is told; a prompt of the user's own counts as it is."""
+def instruction(chinese: bool, most: int, own: str | None, turns: Sequence[LiveTurn] = ()) -> str:
+    """What the summariser is told of length, contents and the media in `turns`; a prompt of the user's own as it is."""
     if own is not None:
         return own
-    return (_CHINESE if chinese else _ENGLISH).format(length=int(most * (_CHARACTERS if chinese else _WORDS)))
+    told = (_CHINESE if chinese else _ENGLISH).format(length=int(most * (_CHARACTERS if chinese else _WORDS)))
+    return told + describing((message for turn in turns for message in turn.messages), chinese=chinese)
 
 
 def asked(
-    conversation: Conversation, summary: str, turns: Sequence[LiveTurn], order: str, *, room: float, other: bool
+    conversation: Conversation,
+    summary: str,
+    turns: Sequence[LiveTurn],
+    order: str,
+    *,
+    room: float,
+    readable: frozenset[str],
 ) -> list[BaseMessage]:
     """The messages of one `Ask`: the chat's own prefix, then the instruction.
 
@@ -74,13 +80,12 @@ def asked(
         turns: The turns to fold.
         order: The instruction.
         room: Tokens of the prefix at most; a turn larger than that is clipped as the view clips it.
-        other: Another model is asked, which may read text only: media become a short note.
+        readable: The media that the model takes in; others become a short note.
     """
     messages = prefix(conversation, summary, turns)
     if len(turns) == 1 and sum(map(conversation.count, messages)) > room:
         messages = _clipped(conversation, summary, turns[0], room)
-    if other:
-        messages = [_without_media(message) for message in messages]
+    messages = [without_media(message, readable) for message in messages]
     return [*messages, HumanMessage(order)]
 
 
@@ -100,22 +105,6 @@ def _clipped(conversation: Conversation, summary: str, turn: LiveTurn, room: flo
 
 def _words(turn: LiveTurn) -> str:
     return "\n\n".join(words for words in map(said, turn.messages) if words)
-
-
-def _without_media(message: BaseMessage) -> BaseMessage:
-    if isinstance(message.content, str):
-        return message
-    chinese = is_chinese(str(message.text))
-    return message.model_copy(update={"content": [_noted(block, chinese=chinese) for block in message.content]})
-
-
-def _noted(block: str | dict[Any, Any], *, chinese: bool) -> str | dict[Any, Any]:
-    kind = block.get("type", "") if isinstance(block, dict) else ""
-    medium = next((name for name in _MEDIA if name in kind), None)
-    if medium is None or not isinstance(block, dict):
-        return block
-    note = f"[{_MEDIA[medium]}]" if chinese else f"[{medium}: {block.get('mime_type', medium)}]"
-    return {"type": "text", "text": note}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,9 +138,13 @@ class Job:
         tools = max(0, limits.overhead - sum(map(count, self.conversation.system)))
         room = limits.input - tools - count(HumanMessage(self.order)) - self.most
         messages = asked(
-            self.conversation, self.running.view, self.turns, self.order, room=room, other=self.model is not None
+            self.conversation, self.running.view, self.turns, self.order, room=room, readable=self._readable
         )
         return Ask(messages=messages, max_tokens=self.most, model=self.model)
+
+    @property
+    def _readable(self) -> frozenset[str]:
+        return self.conversation.readable if self.model is None else reads(self.model)
 
     def note(self, answer: Answer) -> dict[str, Any] | None:
         """What is kept of the answer, plain JSON; None if it says nothing.

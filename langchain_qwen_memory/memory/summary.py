@@ -248,7 +248,7 @@ class SummaryBufferMemory(Memory):
     def _job(self, conversation: Conversation, running: Running, end: int) -> Job:
         turns = tuple(turn for turn in conversation.kept(running.start) if turn.position < end)
         most, ledger = self.sizes.written(conversation.limits)
-        order = instruction(in_chinese(running.text, turns), most, self.summary_prompt)
+        order = instruction(in_chinese(running.text, turns), most, self.summary_prompt, turns)
         return Job(
             conversation=conversation,
             running=running,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import is_
 from threading import Lock
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
@@ -20,6 +20,10 @@ _CACHED_TURNS = 2_048
 """Turns of all threads that are kept as they were read last."""
 _CACHED_CHARACTERS = 20_000
 """Longer turns are read anew each time, so that what is kept stays small."""
+_CACHED_STATES = 64
+"""Threads whose live turns are kept as a whole, as they were read last."""
+_CACHED_TOKENS = 50_000
+"""Larger states are put together from their turns each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class LiveTurn:
     """What its messages cost in a prompt."""
     question: HumanMessage | None = field(repr=False, default=None)
     """The user's message, or None where the assistant speaks first."""
+    refused: bool = False
+    """A question that the provider refused and that was never answered: it stands in no view."""
     shown: dict[bool, tuple[list[BaseMessage], int]] = field(repr=False, compare=False, default_factory=dict)
     """How it is sent as an earlier turn and what that costs, with thinking kept or not; filled by `render`."""
 
@@ -69,10 +75,10 @@ def part_turns(messages: Iterable[BaseMessage]) -> list[list[BaseMessage]]:
 
 
 def live_turns(messages: Sequence[BaseMessage], *, parent: str, position: int, count: Counter) -> tuple[LiveTurn, ...]:
-    """Read the live turns out of a state's messages (system messages left out).
+    """Read the live turns out of a state's messages.
 
     Args:
-        messages: The conversation's live messages, oldest first.
+        messages: The conversation's live messages, oldest first; system messages among them are passed over.
         parent: Key of the turn before the first of them; a thread's root key at its start.
         position: Place of the first of them in the thread, from 0.
         count: Tokens of one message.
@@ -80,12 +86,67 @@ def live_turns(messages: Sequence[BaseMessage], *, parent: str, position: int, c
     Returns:
         The turns, oldest first; the last one may be open.
     """
-    turns = []
-    for number, group in enumerate(part_turns(messages)):
-        turn = _known(group, parent, position + number, count) or _read(group, parent, position + number, count)
+    return read_live(messages, parent=parent, position=position, count=count)[1]
+
+
+def read_live(
+    messages: Sequence[BaseMessage], *, parent: str, position: int, count: Counter
+) -> tuple[tuple[SystemMessage, ...], tuple[LiveTurn, ...]]:
+    """`live_turns`, and the system messages that stand among them."""
+    place = (parent, position, count)
+    known = _unchanged(place, messages)
+    system, turns = list(known.system), list(known.turns)
+    if turns:
+        parent = turns[-1].key
+    more, rest = part_system(messages[known.begun :])
+    for number, group in enumerate(part_turns(rest), position + len(turns)):
+        turn = _known(group, parent, number, count) or _read(group, parent, number, count)
         turns.append(turn)
         parent = turn.key
-    return tuple(turns)
+    read = (*system, *more), tuple(turns)
+    if len(turns) != len(known.turns) + 1:
+        _keep(place, messages, *read)
+    return read
+
+
+class _Settled(NamedTuple):
+    """The beginning of a state that is known: all but its last turn, which may grow."""
+
+    messages: tuple[BaseMessage, ...] = ()
+    """These very objects, and the last turn's first message, which marks where the turn before it ends."""
+    system: tuple[SystemMessage, ...] = ()
+    turns: tuple[LiveTurn, ...] = ()
+
+    @property
+    def begun(self) -> int:
+        """Where the last turn begins."""
+        return max(0, len(self.messages) - 1)
+
+
+_Place: TypeAlias = tuple[str, int, Counter]
+_read_last: OrderedDict[_Place, _Settled] = OrderedDict()
+"""States as they were read last: the next node of a run reads the same objects, and a few more."""
+
+
+def _unchanged(place: _Place, messages: Sequence[BaseMessage]) -> _Settled:
+    known = _read_last.get(place, _Settled())
+    same = len(messages) >= len(known.messages) and all(map(is_, known.messages, messages))
+    return known if same else _Settled()
+
+
+def _keep(
+    place: _Place, messages: Sequence[BaseMessage], system: tuple[SystemMessage, ...], turns: tuple[LiveTurn, ...]
+) -> None:
+    settled = _Settled()
+    if len(turns) > 1 and sum(turn.tokens for turn in turns) <= _CACHED_TOKENS:
+        begun = max(at for at, message in enumerate(messages) if message is turns[-1].messages[0])
+        late = {id(message) for message in messages[begun:]}
+        earlier = tuple(message for message in system if id(message) not in late)
+        settled = _Settled(tuple(messages[: begun + 1]), earlier, turns[:-1])
+    with _guard:
+        _read_last[place] = settled
+        while len(_read_last) > _CACHED_STATES:
+            _read_last.popitem(last=False)
 
 
 _read_before: OrderedDict[tuple[str, int, Counter, int, str | None], LiveTurn] = OrderedDict()

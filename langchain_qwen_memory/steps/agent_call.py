@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
 from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
-from langchain_core.exceptions import ContextOverflowError
-from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
+from langchain_core.exceptions import ContextOverflowError, ModelInvalidRequestError
+from langchain_core.messages import AIMessage, RemoveMessage, SystemMessage, ToolMessage
 from langgraph.func import task
 from langgraph.types import Command
 
@@ -19,9 +19,10 @@ from langchain_qwen_memory.memory.base import Answer, Ask, Conversation, Flow, M
 from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.steps.agent_state import Seen, as_requested, is_remembered, moved_on
-from langchain_qwen_memory.steps.choosing import selected, shrunk, view_of, viewed
-from langchain_qwen_memory.steps.needs import Means
+from langchain_qwen_memory.steps.agent_state import Seen, as_requested, is_remembered, moved_on, read_agent
+from langchain_qwen_memory.steps.arriving import delivered_again
+from langchain_qwen_memory.steps.choosing import leaving_out_refused, selected, shrunk, view_of, viewed
+from langchain_qwen_memory.steps.needs import Known, Means
 from langchain_qwen_memory.steps.remembering import ahead, remembered
 from langchain_qwen_memory.steps.wiring import CONTROL, Thread
 
@@ -49,11 +50,26 @@ class ModelCall:
     """The record, where choosing changed it."""
     view: View | None = field(default=None, repr=False)
     """What was sent last."""
+    gone: frozenset[str] = frozenset()
+    """Ids of messages that are to leave the state: they were delivered once more after they had left it."""
 
     @property
     def key(self) -> tuple[str, str, str]:
         """What tells this turn's choice from others: the same for a retry, in whatever run."""
         return (self.thread.owner.root, self.thread.turns[-1].key, self.seen.serial)
+
+    def arriving(self) -> Generator[Need | Known, Any, set[str]]:
+        """What was delivered once more."""
+        return delivered_again(self.seen.wiring, self.thread)
+
+    def come(self, gone: set[str]) -> None:
+        """Read the state without messages that were delivered once more."""
+        if not gone:
+            return
+        self.gone = frozenset(gone)
+        messages = [message for message in self.request.state["messages"] if message.id not in gone]
+        thread = read_agent(self.seen.wiring, {**self.request.state, "messages": messages}, self.thread.owner)
+        self.thread = self.seen.with_system(thread, thread.stored_system)
 
     def go_on(self, chosen: Mapping[str, Any]) -> None:
         """Take what an earlier call chose, if it was in this turn and for this model."""
@@ -68,11 +84,11 @@ class ModelCall:
             wiring.memories, wiring.conversation(self.thread, "before", shrink=self.shrink), passes=CONTROL
         )
 
-    def meet(self, need: Need) -> Any:
+    def meet(self, need: Need | Known) -> Any:
         """Bring what a memory needs."""
         return meet(self.means, need)
 
-    async def ameet(self, need: Need) -> Any:
+    async def ameet(self, need: Need | Known) -> Any:
         """`meet`, async."""
         return await ameet(self.means, need)
 
@@ -90,17 +106,31 @@ class ModelCall:
         if record is not None:
             self.thread = replace(self.thread, record=record)
 
-    def repeated(self) -> ModelResponse[Any] | None:
+    def repeated(self) -> ExtendedModelResponse[Any] | None:
         """The answer that is there already, if the question was delivered again after its turn was remembered."""
         newest = self.thread.turns[-1]
         if newest.question is None or not newest.finished or not is_remembered(self.thread):
             return None
-        return ModelResponse(result=[newest.messages[-1]])
+        answer = ModelResponse(result=[newest.messages[-1]])
+        return ExtendedModelResponse(model_response=answer, command=Command(update=self._removals))
+
+    @property
+    def _removals(self) -> dict[str, Any]:
+        return {"messages": [RemoveMessage(id=known) for known in sorted(self.gone)]} if self.gone else {}
 
     def tighten(self) -> None:
         """Allow less, after the provider found the view too long in spite of the count."""
         assert self.view is not None
         self.shrink = shrunk(self.seen.wiring, self.view)
+
+    def leave_out(self, refusal: ModelInvalidRequestError) -> None:
+        """Leave unanswered questions out that the provider may have refused; raise its error where there are none."""
+        assert self.chosen is not None
+        left = leaving_out_refused(self.thread, self.chosen)
+        if left is None:
+            raise refusal
+        self.thread, self.chosen = left
+        self.record = self.thread.record
 
     def viewing(self) -> ModelRequest[Any]:
         """The request with the view in it."""
@@ -132,7 +162,7 @@ class ModelCall:
         assert self.chosen is not None
         assert self.view is not None
         selection = viewed(self.seen.wiring, self.thread, self.chosen, self.view)
-        update: dict[str, Any] = {"selection": {**selection, "seen": self.seen.name}}
+        update: dict[str, Any] = {"selection": {**selection, "seen": self.seen.name}, **self._removals}
         if self.record is not None:
             update["record"] = self.record
         return ExtendedModelResponse(model_response=response, command=Command(update=update))
@@ -182,7 +212,7 @@ def was_answered(turn: LiveTurn) -> bool:
     return any(isinstance(message, AIMessage | ToolMessage) for message in turn.messages)
 
 
-def meet(means: Means, need: Need) -> Any:
+def meet(means: Means, need: Need | Known) -> Any:
     """Bring what a memory needs; a model's answer is kept with the checkpoint, and found there after a crash."""
     if not isinstance(need, Ask):
         return means.meet(need)
@@ -195,7 +225,7 @@ def meet(means: Means, need: Need) -> Any:
     return _answer(kept) if kept["asked"] == asked else means.meet(need)
 
 
-async def ameet(means: Means, need: Need) -> Any:
+async def ameet(means: Means, need: Need | Known) -> Any:
     """`meet`, async."""
     if not isinstance(need, Ask):
         return await means.ameet(need)

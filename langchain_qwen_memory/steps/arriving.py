@@ -42,16 +42,21 @@ def arrive(wiring: Wiring, state: Mapping[str, Any], owner: Owner) -> Generator[
     their ids. And an answered question that comes in other words under its old id takes its old answer with it.
     """
     thread = wiring.read(state, owner)
-    gone: set[str] = set()
-    if thread.record.get("position") and wiring.archive is not None:
-        ids = [message.id for turn in thread.unarchived for message in turn.messages if message.id]
-        gone = set((yield Known(ids=ids, head=thread.record["parent"])) if ids else ())
-        thread = _without(wiring, state, owner, gone) if gone else thread
+    gone = yield from delivered_again(wiring, thread)
+    thread = _without(wiring, state, owner, gone) if gone else thread
     outdated = _outdated(thread)
     if outdated:
         gone |= outdated
         thread = _without(wiring, state, owner, gone)
     return Arrival(thread=thread, gone=tuple(sorted(gone)))
+
+
+def delivered_again(wiring: Wiring, thread: Thread) -> Generator[Known, Any, set[str]]:
+    """Ids of live messages that stand in archived turns as well: they came once more after they had left the state."""
+    if not thread.record.get("position") or wiring.archive is None:
+        return set()
+    ids = [message.id for turn in thread.unarchived for message in turn.messages if message.id]
+    return set((yield Known(ids=ids, head=thread.record["parent"])) if ids else ())
 
 
 def _without(wiring: Wiring, state: Mapping[str, Any], owner: Owner, gone: set[str]) -> Thread:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_qwen_memory.archive.base import Hit
-from langchain_qwen_memory.memory.base import Selection
-from langchain_qwen_memory.memory.recall import quotation
+from langchain_qwen_memory.memory.base import Recalled, Selection
+from langchain_qwen_memory.memory.caching import is_marked, marked
+from langchain_qwen_memory.memory.media import MEDIA, readable_view
+from langchain_qwen_memory.memory.placing import shown
 from langchain_qwen_memory.memory.render import Quote, View, beside, render, system_message
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.state import RECORD_VERSION, Record
-from langchain_qwen_memory.steps.wiring import Thread, Wiring
+from langchain_qwen_memory.steps.wiring import Thread, Wiring, without_refused
+
+REFUSED = "model: an unanswered question was refused and is left out"
+"""What a report says of an earlier question that the provider does not take."""
 
 OVERFLOW = "model: ContextOverflowError"
 """What a report says of a view that the provider found too long in spite of the count."""
@@ -45,11 +51,35 @@ def selected(thread: Thread, selection: Selection, *, before: Mapping[str, Any] 
     return update
 
 
-def _quote(thread: Thread, hit: Hit) -> dict[str, Any]:
+def leaving_out_refused(thread: Thread, chosen: Mapping[str, Any]) -> tuple[Thread, dict[str, Any]] | None:
+    """The thread without earlier questions that stand unanswered in the view, since the provider refuses the view.
+
+    What it refuses, such as a text that its filter stops or a picture that it cannot load, would else be sent along
+    with each later question, and the thread could never go on. The question stays in the transcript.
+
+    Returns:
+        The thread and the selection, both saying so; None where no such question stands in the view.
+    """
+    asked = [
+        turn.question.id
+        for turn in thread.turns[:-1]
+        if len(turn.messages) == 1 and turn.question is not None and turn.question.id and not turn.refused
+        if turn.position >= chosen["start"]
+    ]
+    if not asked:
+        return None
+    live = {turn.question.id for turn in thread.turns if turn.question is not None}
+    refused = [known for known in thread.record.get("refused", ()) if known in live] + asked
+    record: Record = {**begun(thread), "refused": refused}
+    left = replace(thread, turns=without_refused(thread.turns, refused), record=record)
+    return left, {**chosen, "errors": [*chosen["errors"], REFUSED]}
+
+
+def _quote(thread: Thread, hit: Hit | Recalled) -> dict[str, Any]:
     turn = hit.turn
     quote = {"key": turn.key, "position": turn.position, "score": round(hit.score, 2), "at": turn.at}
     elsewhere = {} if turn.thread == thread.owner.thread else {"thread": turn.thread}
-    return {**quote, **elsewhere, "text": quotation(turn)}
+    return {**quote, **elsewhere, "text": shown(hit)}
 
 
 def added(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
@@ -72,16 +102,34 @@ def begun(thread: Thread) -> Record:
 
 
 def view_of(wiring: Wiring, thread: Thread, turns: Sequence[LiveTurn], chosen: Mapping[str, Any], *, room: int) -> View:
-    """Render the view of a selection: `turns` word for word, in `room` tokens, tool schemas among them."""
-    return render(
+    """Render the view of a selection: `turns` word for word, in `room` tokens, tool schemas among them.
+
+    Media of earlier turns that the model does not read are notes in it; for the explicit cache it is marked.
+    """
+    view = render(
         system=thread.system,
         summary=chosen["summary"],
         turns=turns,
-        quotes=[Quote(key=q["key"], text=q["text"], at=q["at"]) for q in chosen["quotes"]],
+        quotes=[Quote(key=q["key"], text=q["text"], at=q["at"], position=q["position"]) for q in chosen["quotes"]],
         room=max(0, room - wiring.tool_tokens - wiring.facts.thought_tokens(turns)),
         count=wiring.facts.count,
         keep_thinking=wiring.facts.keeps_thinking,
     )
+    messages = view.messages if wiring.facts.readable == MEDIA else readable_view(view.messages, wiring.facts.readable)
+    noted = sum(
+        wiring.facts.count(old) - wiring.facts.count(new)
+        for old, new in zip(view.messages, messages, strict=True)
+        if old is not new
+    )
+    if wiring.prompt_cache == "explicit":
+        messages = marked(
+            messages,
+            summary=chosen["summary"],
+            quoted=bool(view.quotes),
+            tools=wiring.tool_tokens,
+            count=wiring.facts.count,
+        )
+    return replace(view, messages=messages, tokens=view.tokens - noted)
 
 
 def shrunk(wiring: Wiring, view: View) -> float:
@@ -99,6 +147,7 @@ def viewed(wiring: Wiring, thread: Thread, chosen: Mapping[str, Any], view: View
         "recalled": [quote.key for quote in view.quotes],
         "recalled_tokens": _quoted_tokens(wiring, thread, view),
         "clipped": view.clipped,
+        "marked": is_marked(view.messages),
         "limit": wiring.facts.max_input,
     }
     return {**{name: value for name, value in chosen.items() if name != "record"}, "view": numbers}

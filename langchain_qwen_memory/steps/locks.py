@@ -1,16 +1,26 @@
-"""A fair lock that threads and event loops share: who waits in an event loop holds no thread while waiting."""
+"""Lets one run of a thread at a time: by a fair lock that threads and event loops share, then by the archive's.
+
+Who waits in an event loop holds no thread while waiting.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from langchain_core.runnables import RunnableConfig
+
+from langchain_qwen_memory.archive.base import Archive
+from langchain_qwen_memory.errors import ArchiveError
+from langchain_qwen_memory.steps.wiring import owner_of
+
+logger = logging.getLogger("langchain_qwen_memory")
 
 
 class _Waiter(Protocol):
@@ -127,3 +137,33 @@ def lock_of(graph: Any, config: RunnableConfig) -> TurnLock:
         if lock is None:
             lock = _locks[key] = TurnLock()
         return lock
+
+
+@contextmanager
+def alone(graph: Any, config: RunnableConfig, context: Any, archive: Archive | None) -> Iterator[None]:
+    """Be the only run of a thread: in this process, then in all that share the archive, as far as it can."""
+    with lock_of(graph, config).held(), ExitStack() as stack:
+        owner = owner_of(config, context)
+        if archive is not None and owner.thread:
+            try:
+                stack.enter_context(archive.hold(owner.user, owner.thread))
+            except ArchiveError as error:  # without a timeout: it fails. The user is answered all the same
+                _warn(error)
+        yield
+
+
+@asynccontextmanager
+async def aalone(graph: Any, config: RunnableConfig, context: Any, archive: Archive | None) -> AsyncIterator[None]:
+    """`alone`, async."""
+    async with lock_of(graph, config).aheld(), AsyncExitStack() as stack:
+        owner = owner_of(config, context)
+        if archive is not None and owner.thread:
+            try:
+                await stack.enter_async_context(archive.ahold(owner.user, owner.thread))
+            except ArchiveError as error:
+                _warn(error)
+        yield
+
+
+def _warn(error: ArchiveError) -> None:
+    logger.warning("the archive cannot keep a thread to one run now, so this process alone does: %s", error)

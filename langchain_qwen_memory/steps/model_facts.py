@@ -15,6 +15,7 @@ from langchain_core.runnables.configurable import DynamicRunnable
 
 from langchain_qwen_memory.catalogue import ModelInfo, model_info
 from langchain_qwen_memory.errors import MemoryOptionError
+from langchain_qwen_memory.memory.media import MEDIA, reads
 from langchain_qwen_memory.memory.turns import Counter, LiveTurn
 
 ANSWER_ROOM = 2_048
@@ -41,6 +42,8 @@ class ModelFacts:
     """Whether reasoning goes back to it within a tool loop."""
     keeps_thinking: bool
     """Whether it wants the reasoning of earlier turns back too."""
+    readable: frozenset[str]
+    """What it takes in beside text: "image", "video", "audio"; all, where neither catalogue nor profile say."""
 
     def tool_tokens(self, tools: Sequence[Any]) -> int:
         """What a prompt costs before its first message: tool schemas and the header of the answer."""
@@ -131,7 +134,14 @@ def model_facts(runnable: Runnable[Any, Any], *, max_input_tokens: int | None = 
         region=str((first and first.says("region")) or "beijing"),
         returns_thinking=knows_thinking,
         keeps_thinking=knows_thinking and bool(by_default if preserve is None else preserve),
+        readable=_readable(found),
     )
+
+
+def _readable(found: Sequence[Asked]) -> frozenset[str]:
+    """What each model that may be called can read."""
+    known = [each for each in found if model_info(each.name).known or getattr(each.model, "profile", None)]
+    return frozenset.intersection(MEDIA, *(reads(each.model, each.name) for each in known))
 
 
 def _count(name: str, message: BaseMessage) -> int:

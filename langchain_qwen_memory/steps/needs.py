@@ -13,9 +13,10 @@ from langgraph.constants import TAG_NOSTREAM
 
 from langchain_qwen_memory.archive.base import Archive, Hit, Turn
 from langchain_qwen_memory.errors import ThreadError
-from langchain_qwen_memory.memory.base import Answer, Ask, FindNote, Need, PutNote, Search
+from langchain_qwen_memory.memory.base import Answer, Ask, FindNote, Need, PutNote, Rerank, Search
 from langchain_qwen_memory.memory.text import said
 from langchain_qwen_memory.steps.model_facts import Asked, chat_models_in
+from langchain_qwen_memory.steps.reranking import areranked, reranked
 from langchain_qwen_memory.steps.wiring import Owner
 
 _OF_THE_CHAT = (
@@ -63,6 +64,8 @@ class Means:
         if isinstance(need, Ask):
             model, options = quiet(need.model or self.model, need.max_tokens, need.timeout)
             return _answer(model.invoke(list(need.messages), self._hidden(), **options))
+        if isinstance(need, Rerank):
+            return reranked(need)
         if self.archive is None:
             return _nothing(need)
         name, what, how = self._asked(need)
@@ -73,6 +76,8 @@ class Means:
         if isinstance(need, Ask):
             model, options = quiet(need.model or self.model, need.max_tokens, need.timeout)
             return _answer(await model.ainvoke(list(need.messages), self._hidden(), **options))
+        if isinstance(need, Rerank):
+            return await areranked(need)
         if self.archive is None:
             return _nothing(need)
         name, what, how = self._asked(need)
@@ -104,6 +109,8 @@ class Means:
             "heads": {self.owner.thread: self.head},
             "limit": need.limit,
             "exclude": need.exclude,
+            "periods": need.periods,
+            "neighbours": need.neighbours,
         }
 
     def _hidden(self) -> RunnableConfig:

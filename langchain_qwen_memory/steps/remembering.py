@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,8 @@ from langgraph.config import get_stream_writer
 from langgraph.types import Overwrite
 
 from langchain_qwen_memory.archive.base import Turn, searchable_text
-from langchain_qwen_memory.memory.base import Conversation, Need, Selection, select_all
+from langchain_qwen_memory.memory.base import Conversation, Memory, Need, Selection, select_all
+from langchain_qwen_memory.memory.recall import RecallMemory
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.report import make_report, now
 from langchain_qwen_memory.state import Record, newest_turn
@@ -22,15 +23,17 @@ from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring
 logger = logging.getLogger("langchain_qwen_memory")
 
 
-def to_archive(thread: Thread) -> list[Turn]:
-    """What is not archived yet, as the archive takes it in."""
+def to_archive(thread: Thread, memories: Sequence[Memory] = ()) -> list[Turn]:
+    """What is not archived yet, as the archive takes it in; its days are those of the recall memory's time zone."""
     at = now()
+    zone = next((memory.zone for memory in memories if isinstance(memory, RecallMemory)), None)
     return [
         Turn(
             key=turn.key,
             parent=turn.parent,
             messages=turn.messages,
-            text=searchable_text(turn.messages),
+            # a refused question would be refused once more where it is recalled
+            text="" if turn.refused else searchable_text(turn.messages, at=at, zone=zone),
             at=at,
             tokens=turn.tokens,
         )
@@ -44,14 +47,20 @@ def remembering(wiring: Wiring, thread: Thread) -> Generator[Need | Append, Any,
     Returns:
         What they chose; and the archive's failure, for the report: the user has the answer, and the turn stays live.
     """
-    error, fresh = None, to_archive(thread)
+    error, added, fresh = None, None, to_archive(thread, wiring.memories)
     if wiring.archive is not None and fresh:
         try:
-            yield Append(turns=fresh)
+            added = yield Append(turns=fresh)
         except Exception as failure:  # noqa: BLE001 - see above
             error = archive_failed(failure)
     selection = yield from select_all(wiring.memories, wiring.conversation(thread, "after"), passes=CONTROL)
-    return selection, error
+    return without_vectors(selection, added), error
+
+
+def without_vectors(selection: Selection, added: Any) -> Selection:
+    """The selection, with a word for the report where turns were archived whose vectors could not be made yet."""
+    problem = getattr(added, "problem", "")
+    return replace(selection, errors=(*selection.errors, f"embeddings: {problem}")) if problem else selection
 
 
 def is_new(thread: Thread) -> bool:

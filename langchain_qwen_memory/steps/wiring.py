@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from os import PathLike
@@ -16,9 +16,10 @@ from langgraph.errors import GraphBubbleUp
 from langchain_qwen_memory.archive.base import Archive, root_key
 from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
 from langchain_qwen_memory.memory.base import Conversation, Limits, Memory, Phase, names_of
-from langchain_qwen_memory.memory.turns import LiveTurn, live_turns, part_system
+from langchain_qwen_memory.memory.turns import LiveTurn, read_live
 from langchain_qwen_memory.memory.window import WindowMemory
 from langchain_qwen_memory.state import RECORD_VERSION, Record
+from langchain_qwen_memory.steps.model_checks import PromptCache, check_conversation, check_prompt_cache
 from langchain_qwen_memory.steps.model_facts import ModelFacts, model_facts
 
 CONTROL = (GraphBubbleUp,)
@@ -88,6 +89,14 @@ class Thread:
         return self.turns[keys.index(head) + 1 :] if head in keys else self.turns
 
 
+def without_refused(turns: Sequence[LiveTurn], refused: Collection[str]) -> tuple[LiveTurn, ...]:
+    """The turns, those whose questions the provider refused marked so."""
+    return tuple(
+        replace(turn, refused=True) if turn.question is not None and turn.question.id in refused else turn
+        for turn in turns
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wiring:
     """The parts of one graph. Frozen: runs of many threads share it."""
@@ -104,9 +113,11 @@ class Wiring:
     """Bound to the model; counted."""
     max_input_tokens: int | None = None
     """Overrides what model and catalogue say."""
+    prompt_cache: PromptCache = "implicit"
+    """"explicit": views carry marks that tell the provider what to keep."""
 
     def __post_init__(self) -> None:
-        """Refuse a memory that cannot work here."""
+        """Refuse a memory or a model that cannot work here."""
         for memory in self.memories:
             if not isinstance(memory, Memory):
                 raise MemoryOptionError(
@@ -118,6 +129,8 @@ class Wiring:
                     'Write archive="chat.db", or leave that memory out.'
                 )
             self._check_order(memory)
+        check_conversation(self.model, self.memories)
+        check_prompt_cache(self.model, self.prompt_cache)
         names = names_of(self.memories)
         if len(set(names)) < len(names):
             raise MemoryOptionError(f"Two memories have one name: {names}. Give each class a `name` of its own.")
@@ -144,6 +157,10 @@ class Wiring:
         return (prompt if isinstance(prompt, SystemMessage) else SystemMessage(prompt),)
 
     @cached_property
+    def _own_tokens(self) -> int:
+        return sum(map(self.facts.count, self.own_system))
+
+    @cached_property
     def tool_tokens(self) -> int:
         """Tokens of tool schemas and of the answer's header."""
         return self.facts.tool_tokens(self.tools)
@@ -156,24 +173,26 @@ class Wiring:
         """
         record = cast("Record", state.get("record") or {})
         self._check(record, owner)
-        stored, messages = part_system(state.get("messages") or ())
-        turns = live_turns(
-            messages,
+        stored, turns = read_live(
+            state.get("messages") or (),
             parent=record.get("parent", owner.root),
             position=record.get("position", 0),
             count=self.facts.count,
         )
+        if refused := record.get("refused"):
+            turns = without_refused(turns, refused)
         return Thread(
             owner=owner,
             system=(*self.own_system, *stored),
-            stored_system=tuple(stored),
+            stored_system=stored,
             turns=turns,
             record=record,
         )
 
     def conversation(self, thread: Thread, phase: Phase, *, shrink: float = 1.0) -> Conversation:
         """What memories read of a thread; `shrink` tightens the limit after the provider found a view too long."""
-        overhead = self.tool_tokens + sum(map(self.facts.count, thread.system))
+        others = thread.system[len(self.own_system) :]
+        overhead = self.tool_tokens + self._own_tokens + sum(map(self.facts.count, others))
         limits = Limits(input=int(self.facts.max_input * shrink), overhead=overhead)
         return Conversation(
             turns=thread.turns,
@@ -184,6 +203,7 @@ class Wiring:
             system=thread.system,
             archived=self.archive is not None,
             prices=self._price(),
+            readable=self.facts.readable,
         )
 
     def _price(self) -> Any:
@@ -228,18 +248,23 @@ def with_window(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
 
 
 def open_archive(archive: Archive | str | PathLike[str] | None) -> Archive | None:
-    """Open an archive by its path, or give back the one that is open.
+    """Open an archive by its path or URL, or give back the one that is open.
 
     Raises:
         MemoryOptionError: A URL of a database that is not supported.
+        ImportError: A Postgres URL without psycopg.
     """
     if archive is None or isinstance(archive, Archive):
         return archive
     path = str(archive)
+    if path.startswith(("postgresql://", "postgres://")):
+        from langchain_qwen_memory.archive.postgres import PostgresArchive
+
+        return PostgresArchive(path)
     if "://" in path:
         raise MemoryOptionError(
-            f'archive={path.rpartition("@")[2]!r}: this version opens SQLite files, as in archive="chat.db", '
-            "and takes Archive objects of your own."
+            f'archive={path.rpartition("@")[2]!r}: this version opens SQLite files, as in archive="chat.db", Postgres '
+            'databases, as in archive="postgresql://user:password@host/name", and takes Archive objects of your own.'
         )
     from langchain_qwen_memory.archive.sqlite import SqliteArchive
 

@@ -961,3 +961,37 @@ async def test_an_agent_with_chat_qwen_summarises_without_a_trace_in_the_stream(
         assert record["slots"]["summary"]["start"] > 0
         folds = [request for request in server.requests if request.body.get("tool_choice") == "none"]
         assert all(request.body.get("enable_thinking") is False for request in folds)
+
+
+@pytest.mark.parametrize("run", [run_turn, lambda *given, **options: asyncio.run(arun_turn(*given, **options))])
+def test_messages_sent_again_after_they_left_an_agents_state_are_dropped(run):
+    """A client that sends its whole history each time has each turn remembered once."""
+    archive = InMemoryArchive()
+    memory = MemoryMiddleware(
+        WindowMemory(trigger=("turns", 2), keep=("turns", 1)), archive=archive, archive_folded=True
+    )
+    agent = create_agent(ScriptedChatModel(), [], middleware=[memory], checkpointer=InMemorySaver())
+    sent: list[Any] = []
+    for number in range(6):
+        sent.append(HumanMessage(f"q{number}", id=f"h{number}"))
+        state = run(agent, {"messages": list(sent)}, CONFIG, context=ALICE)
+        sent.append(state["messages"][-1])
+    assert [turn.messages[0].text for turn in transcript(agent, CONFIG, context=ALICE)] == [f"q{n}" for n in range(6)]
+    assert archive.count("alice", "t1") == 6
+    assert len(state["messages"]) <= 6
+
+
+def test_an_old_question_sent_alone_gets_no_second_answer_of_an_agent():
+    """A late second delivery of a turn that has left the state changes nothing."""
+    archive, model = InMemoryArchive(), ScriptedChatModel()
+    memory = MemoryMiddleware(
+        WindowMemory(trigger=("turns", 2), keep=("turns", 1)), archive=archive, archive_folded=True
+    )
+    agent = create_agent(model, [], middleware=[memory], checkpointer=InMemorySaver())
+    for number in range(5):
+        run_turn(agent, HumanMessage(f"q{number}", id=f"h{number}"), CONFIG, context=ALICE)
+    before, asked = agent.get_state(CONFIG).values["messages"], len(model.prompts)
+    state = run_turn(agent, HumanMessage("q0", id="h0"), CONFIG, context=ALICE)
+    assert state["messages"] == before
+    assert len(model.prompts) == asked
+    assert archive.count("alice", "t1") == 5

@@ -1,0 +1,87 @@
+"""What calls of a model cost, by the provider's own token counts and the catalogue's list prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from langchain_qwen_memory.catalogue import Price, price
+from langchain_qwen_memory.counting.blocks import media_in
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """The tokens of one call."""
+
+    input: int
+    """Of the prompt."""
+    cached: int
+    """Of these, read from a cache."""
+    created: int
+    """Of these, written to the explicit cache."""
+    output: int
+    """Of the answer, thinking included."""
+    thought: bool
+    """Whether it thought, which some models' answers cost more for."""
+
+
+def calls_of(messages: Sequence[Any]) -> list[Spent]:
+    """The calls that the answers in a turn tell of; an answer without usage is none."""
+    return [
+        _spent(message.usage_metadata)
+        for message in messages
+        if isinstance(message, AIMessage) and message.usage_metadata is not None
+    ]
+
+
+def _spent(usage: Any) -> Spent:
+    of_input, of_output = usage.get("input_token_details") or {}, usage.get("output_token_details") or {}
+    return Spent(
+        input=usage["input_tokens"],
+        cached=of_input.get("cache_read") or 0,
+        created=of_input.get("cache_creation") or 0,
+        output=usage["output_tokens"],
+        thought=bool(of_output.get("reasoning")),
+    )
+
+
+def prompt_price(tier: Price, cached: float, created: float, *, explicit: bool) -> float:
+    """What one million tokens of a prompt cost of which the shares `cached` and `created` are read and written."""
+    hit = tier.cache_hit_explicit if explicit else tier.cache_hit
+    write = tier.cache_create if explicit else tier.input
+    return (1 - cached - created) * tier.input + cached * hit + created * write
+
+
+def cost_of(
+    calls: Sequence[Spent], shown: Sequence[BaseMessage], *, model: str, region: str, explicit: bool
+) -> tuple[float | None, str]:
+    """Money for calls, as if they had used the explicit cache or the implicit one.
+
+    A call that wrote nothing to the explicit cache and is priced as if it had wrote all that was not read.
+
+    Args:
+        calls: What the provider counted.
+        shown: The turns that were sent.
+        model: Whose prices.
+        region: Whose list.
+        explicit: Which cache is priced.
+
+    Returns:
+        Money and its currency; None where no price is known, or where pictures and sounds have prices of their own
+        and the provider's counts do not tell them from text.
+    """
+    total, currency = 0.0, ""
+    wrote = any(call.created for call in calls)
+    for call in calls:
+        tier = price(model, region=region, input_tokens=call.input)
+        if tier is None or (tier.input_media is not None and any(True for one in shown for _ in media_in(one.content))):
+            return None, ""
+        whole = max(1, call.input)
+        created = call.created if wrote or not explicit else call.input - call.cached
+        total += call.input * prompt_price(tier, call.cached / whole, created / whole, explicit=explicit)
+        total += call.output * (tier.output_thinking if call.thought else tier.output)
+        currency = tier.currency
+    return round(total / 1e6, 9), currency
