@@ -1,59 +1,39 @@
-"""`qwen-memory`: chat in the terminal, or serve a local DashScope; the commands, thin."""
+"""`qwen-memory`: chat in the terminal, read threads, see what memory did, look after archives; the commands, thin."""
+
+# ruff: noqa: PLR0917 - typer reads the options from the signature
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from langchain_qwen_memory.terminal import flags
+from langchain_qwen_memory.terminal.keeping import export, forget, import_, reindex
 from langchain_qwen_memory.terminal.options import (
     DEFAULT_MEMORIES,
-    SERVERS,
-    ChatOptions,
     MisuseError,
-    default_db,
-    short_path,
+    asked_options,
+    default_place,
 )
-from langchain_qwen_memory.terminal.say import Language, Say, asked_language
-
-_say = Say(asked_language(sys.argv))
-_HOME = {"HOME": str(Path.home())}
-_DEFAULT = short_path(default_db(stand_in=False), _HOME)
-_STAND_IN = short_path(default_db(stand_in=True), _HOME)
-
-_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-"""What a wrong command or option raises; typer exports this class only as a base of others."""
+from langchain_qwen_memory.terminal.program import Command, Program
+from langchain_qwen_memory.web.command import web
 
 commands = typer.Typer(
     name="qwen-memory",
-    help=_say("opt_app"),
+    help="opt_app",
+    cls=Program,
     invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Lang = Annotated[str | None, typer.Option("--lang", help=_say("opt_lang"))]
 
 
 def app() -> None:
     """Run the program; misuse ends with one line and exit code 1."""
-    try:
-        code = commands(standalone_mode=False)
-    except MisuseError as error:
-        _leave(str(error))
-    except _UsageError as error:
-        _leave(str(getattr(error, "format_message", error.__str__)()))
-    except (typer.Abort, KeyboardInterrupt):
-        raise SystemExit(130) from None
-    raise SystemExit(code or 0)
-
-
-def _leave(text: str) -> NoReturn:
-    typer.echo(_say("error", text=" ".join(text.split())), err=True)
-    raise SystemExit(1) from None
+    commands()
 
 
 def _version(asked: bool) -> None:
@@ -67,46 +47,44 @@ def _version(asked: bool) -> None:
 @commands.callback()
 def _program(
     context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help=_say("opt_version"))
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="opt_version")] = False,
+    lang: flags.Lang = None,
 ) -> None:
-    del version  # its callback has printed it
+    del version, lang  # their callbacks have seen to them
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
-@commands.command(help=_say("opt_chat"))
-def chat(  # noqa: PLR0917 - typer reads the options from the signature
-    thread: Annotated[str, typer.Option(help=_say("opt_thread"))] = "main",
-    db: Annotated[
-        Path | None,
-        typer.Option(envvar="QWEN_MEMORY_DB", help=_say("opt_db", default=_DEFAULT, stand_in=_STAND_IN)),
-    ] = None,
-    model: Annotated[str | None, typer.Option(help=_say("opt_model"))] = None,
-    base_url: Annotated[str | None, typer.Option(envvar="DASHSCOPE_API_BASE", help=_say("opt_base_url"))] = None,
-    server: Annotated[str, typer.Option(help=_say("opt_server", kinds=", ".join(SERVERS)))] = "auto",
-    region: Annotated[str | None, typer.Option(help=_say("opt_region"))] = None,
-    workspace: Annotated[str | None, typer.Option(help=_say("opt_workspace"))] = None,
-    thinking: Annotated[bool | None, typer.Option("--thinking/--no-thinking", help=_say("opt_thinking"))] = None,
-    system: Annotated[str | None, typer.Option(help=_say("opt_system"))] = None,
-    user: Annotated[str | None, typer.Option(help=_say("opt_user"))] = None,
-    memory: Annotated[list[str] | None, typer.Option(metavar="NAME", help=_say("opt_memory"))] = None,
-    trigger: Annotated[int | None, typer.Option(help=_say("opt_trigger"))] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help=_say("opt_limit"))] = None,
-    meter: Annotated[bool | None, typer.Option("--meter/--no-meter", help=_say("opt_meter"))] = None,
-    lang: Lang = None,
+@commands.command(cls=Command, help="opt_chat")
+def chat(
+    context: typer.Context,
+    thread: flags.Thread = "main",
+    archive: flags.Archive = None,
+    embeddings: flags.Embeddings = None,
+    model: flags.Model = None,
+    base_url: flags.BaseUrl = None,
+    server: flags.Server = "auto",
+    region: flags.Region = None,
+    workspace: flags.Workspace = None,
+    thinking: flags.Thinking = None,
+    system: flags.System = None,
+    user: flags.User = None,
+    memory: flags.Memory = None,
+    trigger: flags.Trigger = None,
+    limit: flags.Limit = None,
+    meter: flags.Meter = None,
+    as_json: flags.JsonLines = False,
+    lang: flags.Lang = None,
 ) -> None:
     """Chat until the person leaves."""
-    import os
-
-    say = _spoken(lang)
-    options = ChatOptions(
+    del lang
+    options = asked_options(
+        context.obj,
         thread=thread,
-        db=db,
+        db=archive,
+        embeddings=embeddings,
         model=model,
         base_url=base_url,
-        api_key=os.environ.get("DASHSCOPE_API_KEY") or None,
         server=server,
         region=region,
         workspace=workspace,
@@ -117,28 +95,125 @@ def chat(  # noqa: PLR0917 - typer reads the options from the signature
         trigger=trigger,
         limit=limit,
     )
-    options.check(say)
+    if as_json:
+        from langchain_qwen_memory.terminal.chat_json import chat_json
+
+        raise typer.Exit(chat_json(options, context.obj))
     from langchain_qwen_memory.terminal.chat import chat as run
 
-    raise typer.Exit(run(options, say, meter=meter))
+    raise typer.Exit(run(options, context.obj, meter=meter))
 
 
-@commands.command(help=_say("opt_local"))
+@commands.command(cls=Command, help="opt_threads")
+def threads(
+    context: typer.Context,
+    archive: flags.Archive = None,
+    user: flags.OfUser = "",
+    everyone: flags.AllUsers = False,
+    as_json: flags.JsonLines = False,
+    lang: flags.Lang = None,
+) -> None:
+    """List threads."""
+    del lang
+    from langchain_qwen_memory.terminal.listing import threads as run
+
+    run(default_place(archive), user, context.obj, everyone=everyone, as_json=as_json)
+
+
+@commands.command(cls=Command, help="opt_show")
+def show(
+    context: typer.Context,
+    thread: flags.ThreadName,
+    archive: flags.Archive = None,
+    user: flags.OfUser = "",
+    before: flags.Before = None,
+    limit: flags.Turns = 20,
+    everything: flags.Everything = False,
+    as_json: flags.JsonLines = False,
+    lang: flags.Lang = None,
+) -> None:
+    """Show a transcript."""
+    del lang
+    if before is not None and before <= 1:
+        raise MisuseError(context.obj("bad_before", given=before))
+    from langchain_qwen_memory.terminal.listing import show as run
+
+    run(
+        default_place(archive),
+        user,
+        thread,
+        context.obj,
+        before=before,
+        limit=limit,
+        everything=everything,
+        as_json=as_json,
+    )
+
+
+@commands.command(cls=Command, help="opt_report")
+def report(
+    context: typer.Context,
+    thread: flags.ThreadName,
+    archive: flags.Archive = None,
+    user: flags.OfUser = "",
+    limit: flags.Turns = 20,
+    as_json: flags.JsonLines = False,
+    lang: flags.Lang = None,
+) -> None:
+    """Show what memory did."""
+    del lang
+    from langchain_qwen_memory.terminal.reports import report as run
+
+    run(default_place(archive), user, thread, context.obj, limit=limit, as_json=as_json)
+
+
+for _name, _function in (("export", export), ("import", import_), ("reindex", reindex), ("forget", forget)):
+    commands.command(_name, cls=Command, help=f"opt_{_name}")(_function)
+
+
+@commands.command(cls=Command, help="opt_local")
 def local(
-    port: Annotated[int, typer.Option(min=0, max=65535, help=_say("opt_port"))] = 8008,
-    log: Annotated[bool, typer.Option("--log", help=_say("opt_log"))] = False,
-    lang: Lang = None,
+    context: typer.Context,
+    port: flags.Port = 8008,
+    log: flags.Log = False,
+    as_json: flags.JsonLines = False,
+    lang: flags.Lang = None,
 ) -> None:
     """Serve the stand-in until Ctrl-C."""
+    del lang
     from langchain_qwen_memory.terminal.local import serve
 
-    serve(port, _spoken(lang), log=log)
+    serve(port, context.obj, log=log, as_json=as_json)
 
 
-def _spoken(lang: str | None) -> Say:
-    if lang is None:
-        return _say
-    known: dict[str, Language] = {"zh": "zh", "en": "en"}
-    if lang not in known:
-        raise MisuseError(_say("bad_lang", given=lang))
-    return Say(known[lang])
+commands.command("web", cls=Command, help="opt_web")(web)
+
+
+@commands.command(cls=Command, help="opt_doctor")
+def doctor(
+    context: typer.Context,
+    archive: flags.Archive = None,
+    embeddings: flags.Embeddings = None,
+    model: flags.Model = None,
+    base_url: flags.BaseUrl = None,
+    server: flags.Server = "auto",
+    region: flags.Region = None,
+    workspace: flags.Workspace = None,
+    as_json: flags.Json = False,
+    lang: flags.Lang = None,
+) -> None:
+    """Look at everything."""
+    del lang
+    options = asked_options(
+        context.obj,
+        db=archive,
+        embeddings=embeddings,
+        model=model,
+        base_url=base_url,
+        server=server,
+        region=region,
+        workspace=workspace,
+    )
+    from langchain_qwen_memory.terminal.doctor import doctor as run
+
+    raise typer.Exit(run(options, context.obj, as_json=as_json))

@@ -274,7 +274,7 @@ def test_commands_that_do_not_exist_are_told(at_server, server):
     child = at_server()
     screen = ask(child, "/forgt")
     assert "There is no command /forgt" in screen
-    assert "/context /memory /help /quit" in screen
+    assert "/context /memory /recall /branch /model /forget /help /quit" in screen
     assert "/context" in ask(child, "/help")
     assert server.requests == []
 
@@ -285,3 +285,53 @@ def test_what_a_model_writes_cannot_steer_the_terminal(at_server, server):
     server.script(Reply(content="a\x1b]0;title\x07b\x1b[2Jc"))
     screen = ask(child, "Say something.")
     assert "a]0;titleb[2Jc" in screen
+
+
+def test_old_turns_are_found_and_gone_back_to(at_server, server):
+    """/recall looks in the archive; after /branch a later turn is in no view any more, and the thread goes on."""
+    child = at_server()
+    for question in ("I live in Hangzhou.", "My order is KM-3000.", "I like tea."):
+        ask(child, question)
+    assert re.search(r"#2 .*My order is KM-3000\.", ask(child, "/recall KM-3000"))
+    assert "Nothing was found" in ask(child, "/recall zebra")
+    assert "say what to look for" in ask(child, "/recall")
+    offered = ask(child, "/branch")
+    assert re.search(r"#3  I like tea\.", offered)
+    assert "name the turn" in offered
+    assert "name the turn" in ask(child, "/branch 3")
+    assert "1 later turns are out of it" in ask(child, "/branch 2")
+    ask(child, "I like coffee.")
+    sent = [text for role, text in asked(server) if role == "user"]
+    assert sent == ["I live in Hangzhou.", "My order is KM-3000.", "I like coffee."]
+    assert "at its beginning" in ask(child, "/branch 0")
+    ask(child, "Good morning.")
+    assert asked(server) == [("user", "Good morning.")]
+
+
+def test_another_model_goes_on_with_the_thread(at_server, server):
+    """/model takes effect with the next question; what was said stays."""
+    child = at_server()
+    ask(child, "My name is Anna.")
+    assert "qwen-plus answers" in ask(child, "/model")
+    assert "qwen-max answers from now on" in ask(child, "/model qwen-max")
+    ask(child, "What is my name?")
+    assert server.requests[-1].body["model"] == "qwen-max"
+    assert ("user", "My name is Anna.") in asked(server)
+    assert "does not know qwen-nosuch" in ask(child, "/model qwen-nosuch")
+
+
+def test_a_thread_is_forgotten_only_if_the_person_means_it(at_server, server):
+    """/forget asks; afterwards the thread begins anew, and nothing of it is found."""
+    child = at_server()
+    ask(child, "My name is Anna.")
+    child.sendline("/forget")
+    child.expect("It cannot be undone")
+    assert "Nothing was forgotten" in ask(child, "n")
+    child.sendline("/forget")
+    child.expect("It cannot be undone")
+    assert "is forgotten" in ask(child, "y")
+    assert "Nothing was found" in ask(child, "/recall Anna")
+    ask(child, "Who am I?")
+    assert asked(server) == [("user", "Who am I?")]
+    child.sendline("/exit")
+    assert leave(child) == 0

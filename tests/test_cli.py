@@ -1,6 +1,7 @@
 """The terminal program beside its chat: pipes, misuse, exit codes, `qwen-memory local`, languages, drawings."""
 
 import io
+import json
 import os
 import re
 import signal
@@ -119,7 +120,9 @@ def test_a_thread_of_another_user_is_not_opened(program):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["nope"], "No such command 'nope'"),
+        (["nope"], "No such command: nope"),
+        (["shw"], "No such command: shw (perhaps show)"),
+        (["show"], "THREAD is missing"),
         (["chat", "--nope"], "No such option: --nope"),
         (["chat", "--memory", "all"], "--memory all: it takes window, summary or recall"),
         (["chat", "--base-url", "http://127.0.0.1:9/v1"], "--base-url needs --model"),
@@ -189,6 +192,27 @@ def test_local_serves_until_ctrl_c_and_says_what_to_paste(clean_environment):
     assert "not Qwen" in lines[0]
 
 
+def test_local_tells_programs_where_it_is(clean_environment):
+    """--json: the address and the key first, then a line for each request."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "langchain_qwen_memory", "local", "--port", "0", "--log", "--json"],
+        env=clean_environment,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    with process:
+        there = json.loads(process.stdout.readline())
+        headers = {"authorization": f"Bearer {there['api_key']}"}
+        request = urllib.request.Request(f"{there['base_url']}/models", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200
+        told = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == ""
+    assert process.returncode == 0
+    assert (told["status"], told["method"], told["path"]) == (200, "GET", "/compatible-mode/v1/models")
+
+
 def test_a_port_that_is_taken_is_told(program):
     """With another one to try."""
     with LocalDashScope() as server:
@@ -221,22 +245,27 @@ def test_the_quickstart_prints_the_answers_in_its_comments(tmp_path, clean_envir
 
 def test_both_languages_say_the_same_with_the_same_places():
     """Every text is there twice, and takes the same values."""
-    for key, (chinese, english) in texts.TEXTS.items():
-        places = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in (chinese, english)]
+    chinese, english = texts.TEXTS["zh"], texts.TEXTS["en"]
+    assert list(chinese) == list(english)
+    for key in english:
+        both = (chinese[key], english[key])
+        places = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in both]
         assert places[0] == places[1], key
-        assert chinese
-        assert english
+        assert all(both)
 
 
 def test_every_text_is_used():
     """A text that no code asks for is taken out."""
     package = Path(texts.__file__).parents[1]
-    sources = [path for path in package.rglob("*.py") if path.name != "say.py"]
+    sources = [path for path in package.rglob("*.py") if path.name not in {"chinese.py", "english.py"}]
     code = "\n".join(path.read_text(encoding="utf-8") for path in sources).replace("'", '"')
     made = {f"{how}_{fate}" for how in ("stopped", "failed") for fate in ("kept", "withdrawn", "finished", "open")}
     made |= {f"part_{name}" for name in ("system", "summary", "kept", "recalled", "question", "free")}
-    made |= {f"col_{name}" for name in ("turn", "view", "kept", "folded", "recalled", "cached", "prefix")}
-    assert [key for key in texts.TEXTS if f'"{key}"' not in code and key not in made] == []
+    made |= {f"col_{name}" for name in ("turn", "view", "kept", "folded", "recalled", "cached", "prefix", "saved")}
+    made |= {f"check_{name}" for name in ("key", "endpoint", "reachable", "model", "tokenizer", "archive")}
+    made |= {"check_checkpoints", "check_embeddings"}
+    made |= {f"opt_{name}" for name in ("export", "import", "reindex", "forget")}
+    assert [key for key in texts.TEXTS["en"] if f'"{key}"' not in code and key not in made] == []
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
-"""Opens what the terminal talks to: the model, the memories, one SQLite file for checkpoints and archive."""
+"""Opens what the terminal talks to: the model, the memories, one place for checkpoints and archive."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from langchain_qwen_memory.terminal.options import DEFAULT_MODEL, ChatOptions, MisuseError
@@ -38,6 +37,10 @@ class Bot:
     """With the user's id."""
     stack: AsyncExitStack = field(repr=False)
     """What is closed in the end."""
+    options: ChatOptions = field(default_factory=ChatOptions)
+    """What was asked for."""
+    server: tuple[str, str] | None = field(default=None, repr=False)
+    """URL and key of the stand-in, where that answers."""
 
     async def thread(self) -> Thread:
         """The thread as it stands.
@@ -81,9 +84,10 @@ async def open_bot(options: ChatOptions, say: Say) -> Bot:
         MisuseError: The file is none of SQLite's, the thread is another user's, or an option of the model is refused.
     """
     async with AsyncExitStack() as stack:
-        model = _model(options, stack)
-        saver, archive = await _file(options, say, stack)
-        bot = _wire(options, model, saver, archive, stack)
+        server = _stand_in(stack) if options.stands_in else None
+        model = _model(options, server)
+        saver, archive = await _opened(options, say, stack, server)
+        bot = replace(_wire(options, model, saver, archive, stack), options=options, server=server)
         await _check_owner(bot, options, say)
         return Bot(**{**vars(bot), "stack": stack.pop_all()})
     raise AssertionError("an exit stack does not swallow errors here")
@@ -110,15 +114,31 @@ def _wire(options: ChatOptions, model: Any, saver: Any, archive: Any, stack: Asy
     )
 
 
-def _model(options: ChatOptions, stack: AsyncExitStack) -> Any:
+def with_model(bot: Bot, name: str) -> Bot:
+    """The same thread with another model.
+
+    Raises:
+        MisuseError: An option does not go with it.
+    """
+    options = replace(bot.options, model=name)
+    model = _model(options, bot.server)
+    wired = _wire(options, model, bot.graph.checkpointer, bot.wiring.archive, bot.stack)
+    return replace(wired, options=options, server=bot.server)
+
+
+def _stand_in(stack: AsyncExitStack) -> tuple[str, str]:
+    from langchain_qwen_memory.testing import LocalDashScope
+
+    server = stack.enter_context(LocalDashScope(speed=_STAND_IN_SPEED))
+    return server.base_url, server.api_key
+
+
+def _model(options: ChatOptions, server: tuple[str, str] | None) -> Any:
     from langchain_qwen_memory.chat_models import ChatQwen
 
     given: dict[str, Any] = {"model": options.model or DEFAULT_MODEL, "enable_thinking": options.thinking}
-    if options.stands_in:
-        from langchain_qwen_memory.testing import LocalDashScope
-
-        server = stack.enter_context(LocalDashScope(speed=_STAND_IN_SPEED))
-        given |= {"base_url": server.base_url, "api_key": server.api_key}
+    if server is not None:
+        given |= dict(zip(("base_url", "api_key"), server, strict=True))
     else:
         key = _NO_KEY if options.is_own else options.api_key  # the service's key is meant for the service alone
         given |= {"base_url": options.base_url, "server": options.server, "api_key": key or _NO_KEY}
@@ -143,22 +163,27 @@ def _memory(name: str, options: ChatOptions) -> Memory:
     return SummaryBufferMemory(**trigger)
 
 
-async def _file(options: ChatOptions, say: Say, stack: AsyncExitStack) -> tuple[Any, Any]:
-    """The saver and the archive, in one file."""
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+async def _opened(
+    options: ChatOptions, say: Say, stack: AsyncExitStack, server: tuple[str, str] | None
+) -> tuple[Any, Any]:
+    """The saver and the archive, in one place."""
+    from langchain_qwen_memory.terminal.embedding import embeddings_of
+    from langchain_qwen_memory.terminal.stores import open_archive, opening
 
-    from langchain_qwen_memory.archive.sqlite import SqliteArchive
-    from langchain_qwen_memory.errors import ArchiveError
+    place = options.place
+    embeddings = embeddings_of(options, say, server=server)
+    archive = stack.enter_context(open_archive(place, say, embeddings=embeddings, create=True))
+    with opening(place, say):
+        saver: Any
+        if place.is_postgres:
+            from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-    path = options.file
-    try:
-        if options.db is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        archive = stack.enter_context(SqliteArchive(path))
-        saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(path)))
+            saver = await stack.enter_async_context(AsyncPostgresSaver.from_conn_string(str(place.given)))
+        else:
+            from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+            saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(place.path)))
         await saver.setup()
-    except (ArchiveError, sqlite3.Error, OSError) as error:
-        raise MisuseError(say("not_a_database", db=path, why=first_words(error))) from error
     return saver, archive
 
 

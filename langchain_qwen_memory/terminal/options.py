@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from langchain_qwen_memory.qwen.endpoints import Server, server_of
+from langchain_qwen_memory.terminal.place import MisuseError, Place, default_db, short_path
 from langchain_qwen_memory.terminal.say import Say
+
+__all__ = [
+    "DEFAULT_MEMORIES",
+    "DEFAULT_MODEL",
+    "EMBEDDINGS",
+    "MEMORIES",
+    "SERVERS",
+    "ChatOptions",
+    "MisuseError",
+    "asked_options",
+    "check_embeddings",
+    "default_db",
+    "default_place",
+    "places",
+    "short_path",
+]
 
 MEMORIES = ("window", "summary", "recall")
 """Names of memories, as `--memory` takes them."""
@@ -16,11 +33,9 @@ SERVERS: tuple[str, ...] = get_args(Server)
 """Kinds of servers, as `--server` takes them."""
 DEFAULT_MEMORIES = ("summary", "recall")
 DEFAULT_MODEL = "qwen-plus"
+EMBEDDINGS = ("qwen", "use", "e5", "none")
+"""What `--embeddings` takes: the service's text-embedding-v4, two that run on this machine, none."""
 _LEAST_TRIGGER = 100
-
-
-class MisuseError(Exception):
-    """The command was given what it cannot take; the text says what it takes, in the person's language."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +44,8 @@ class ChatOptions:
 
     thread: str = "main"
     """Name of the thread."""
-    db: Path | None = None
-    """The SQLite file; None: `default_db`."""
+    db: str | Path | None = None
+    """A SQLite file or a Postgres URL; None: `default_db`."""
     model: str | None = None
     """The model's name; None: qwen-plus."""
     base_url: str | None = None
@@ -56,6 +71,9 @@ class ChatOptions:
     limit: int | None = None
     """Tokens a prompt may have, where the person knows better than the catalogue."""
 
+    embeddings: str | None = None
+    """What finds turns by meaning, one of `EMBEDDINGS`; None: words alone do."""
+
     @property
     def stands_in(self) -> bool:
         """Whether there is nobody to talk to but the local stand-in."""
@@ -69,7 +87,12 @@ class ChatOptions:
     @property
     def file(self) -> Path:
         """The SQLite file; the stand-in has one of its own, so that a first try does not get into Qwen's threads."""
-        return self.db or default_db(stand_in=self.stands_in)
+        return self.place.path
+
+    @property
+    def place(self) -> Place:
+        """Where the thread is kept."""
+        return Place(None if self.db is None else str(self.db), self.stands_in)
 
     def check(self, say: Say) -> None:
         """Refuse what cannot be.
@@ -90,19 +113,43 @@ class ChatOptions:
             raise MisuseError(say("bad_trigger", given=self.trigger))
         if self.trigger is not None and not {"window", "summary"} & set(self.memories):
             raise MisuseError(say("trigger_without_window", given=self.trigger))
-        if self.db is not None and not self.db.absolute().parent.is_dir():
-            raise MisuseError(say("no_folder", db=self.db, folder=self.db.absolute().parent))
+        check_embeddings(self.embeddings, say)
+        self.place.check(say)
 
 
-def default_db(*, stand_in: bool) -> Path:
-    """The file that is used unless `--db` names one: in the user's application folder."""
-    import typer
+def check_embeddings(name: str | None, say: Say) -> None:
+    """Refuse embeddings that are not known.
 
-    return Path(typer.get_app_dir("qwen-memory")) / ("stand-in.db" if stand_in else "chat.db")
+    Raises:
+        MisuseError: With those that are.
+    """
+    if name is not None and name not in EMBEDDINGS:
+        raise MisuseError(say("bad_embeddings", given=name, kinds=", ".join(EMBEDDINGS)))
 
 
-def short_path(path: Path, environ: Mapping[str, str]) -> str:
-    """A path as people write it: `~` for the home folder."""
-    home = environ.get("HOME")
-    text = str(path)
-    return f"~{text[len(home) :]}" if home and home != "/" and text.startswith(f"{home}/") else text
+def asked_options(say: Say, **given: Any) -> ChatOptions:
+    """The options with the service's key beside them, checked.
+
+    Raises:
+        MisuseError: With what is accepted.
+    """
+    options = ChatOptions(api_key=os.environ.get("DASHSCOPE_API_KEY") or None, **given)
+    options.check(say)
+    return options
+
+
+def default_place(given: str | None) -> Place:
+    """The place that a command reads: as named, or else where `chat` keeps its threads in the same environment."""
+    stands_in = not os.environ.get("DASHSCOPE_API_KEY") and not os.environ.get("DASHSCOPE_API_BASE")
+    return Place(given, stands_in)
+
+
+def places(key: str) -> dict[str, object]:
+    """What fills the places of a help text."""
+    files = {name: short_path(default_db(stand_in=name == "stand_in"), os.environ) for name in ("default", "stand_in")}
+    known: dict[str, dict[str, object]] = {
+        "opt_db": {**files},
+        "opt_server": {"kinds": ", ".join(SERVERS)},
+        "opt_embeddings": {"kinds": ", ".join(EMBEDDINGS)},
+    }
+    return known.get(key, {})

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.text import Text
 
+from langchain_qwen_memory.terminal.output import clean
 from langchain_qwen_memory.terminal.say import Say
-from langchain_qwen_memory.terminal.show import clean
 from langchain_qwen_memory.terminal.turn import Answer, Ended, Event, Thinking
 from langchain_qwen_memory.terminal.wrap import Wrap
 

@@ -10,12 +10,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from langchain_qwen_memory.terminal.output import clean, short
 from langchain_qwen_memory.terminal.say import Say, grouped
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.state import Report
     from langchain_qwen_memory.steps.wiring import Thread
     from langchain_qwen_memory.terminal.figures import Figures
+
+__all__ = ["COLOURS", "GLYPHS", "clean", "context", "failure", "meter", "money", "record", "short"]
 
 COLOURS: Mapping[str, str] = {
     "system": "magenta",
@@ -25,7 +28,7 @@ COLOURS: Mapping[str, str] = {
     "question": "blue",
 }
 """Of the view's parts, in the order in which they stand."""
-_GLYPHS: Mapping[str, str] = {"system": "█", "summary": "▓", "kept": "▒", "recalled": "◆", "question": "●"}
+GLYPHS: Mapping[str, str] = {"system": "█", "summary": "▓", "kept": "▒", "recalled": "◆", "question": "●"}
 """Without colours the parts are told apart by these."""
 _NBSP = "\u00a0"
 _EIGHTHS = "▏▎▍▌▋▊▉"
@@ -34,18 +37,6 @@ _QUOTE_CELLS = 40
 _METER_CELLS = 15
 _BAR_CELLS = 60
 _SYMBOLS = {"CNY": "¥", "USD": "$"}
-_CONTROL = {code: None for code in range(32) if chr(code) not in "\n\t"} | {127: None} | dict.fromkeys(range(128, 160))
-
-
-def clean(text: str) -> str:
-    """A text that cannot steer the terminal: no control characters but new lines and tabs."""
-    return text.translate(_CONTROL)
-
-
-def short(text: str, most: int = 60) -> str:
-    """The beginning of a text, on one line."""
-    line = " ".join(clean(text).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def meter(seen: Figures, say: Say) -> Text:
@@ -100,7 +91,7 @@ def _bar(seen: Figures, *, colour: bool, cells: int) -> Text:
     for name, tokens in seen.parts.items():
         at += tokens
         edge = int(cells * at / whole)
-        bar.append((_GLYPHS[name] if not colour else "█") * (edge - filled), style=COLOURS[name] if colour else "")
+        bar.append((GLYPHS[name] if not colour else "█") * (edge - filled), style=COLOURS[name] if colour else "")
         filled, last = edge, name if tokens else last
     if filled < cells and (eighths := int(8 * cells * at / whole) % 8 or int(bool(at and not filled))):
         bar.append(_EIGHTHS[eighths - 1], style=COLOURS.get(last, "") if colour else "")
@@ -118,7 +109,7 @@ def _parts(seen: Figures, say: Say, *, colour: bool) -> Table:
     for name, tokens in rows:
         if not tokens and name != "free":
             continue
-        glyph = "░" if name == "free" else "█" if colour else _GLYPHS[name]
+        glyph = "░" if name == "free" else "█" if colour else GLYPHS[name]
         label = Text(f"  {glyph} ", style=COLOURS.get(name, "dim") if colour else "")
         label.append(say(f"part_{name}"), style="default")
         table.add_row(label, grouped(tokens), f"{100 * tokens / max(seen.scale, seen.view, 1):.1f} %")
@@ -140,9 +131,9 @@ def _facts(seen: Figures, say: Say, quotes: Mapping[int, str]) -> Table:
         cache += " · " + say("prefix_text", n=f"{100 * seen.prefix:.0f}")
     table.add_row(say("cache_line"), cache)
     if seen.saved is not None:
-        money = _money(abs(seen.saved), seen.currency)
+        amount = money(abs(seen.saved), seen.currency)
         label = say("dearer_line" if seen.saved < 0 else "saved_line")
-        table.add_row(label, say("saved_text", money=money, whole=grouped(seen.whole)))
+        table.add_row(label, say("saved_text", money=amount, whole=grouped(seen.whole)))
     if seen.errors:
         table.add_row(say("errors_line"), Text(", ".join(seen.errors), style="red"))
     return table
@@ -155,8 +146,9 @@ def _named_rows() -> Table:
     return table
 
 
-def _money(amount: float, currency: str) -> str:
-    return f"{_SYMBOLS.get(currency, currency + ' ')}{amount:.6f}".rstrip("0").rstrip(".")
+def money(amount: float, currency: str, *, digits: int = 6) -> str:
+    """An amount with its currency, without idle zeros."""
+    return f"{_SYMBOLS.get(currency, currency + ' ')}{amount:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def record(thread: Thread, archived: int, reports: Sequence[Report], say: Say) -> RenderableType:
@@ -169,7 +161,7 @@ def record(thread: Thread, archived: int, reports: Sequence[Report], say: Say) -
     table.add_row(say("window_line"), text)
     table.add_row(say("archive_line"), say("archive_text", n=archived))
     table.add_row(say("summary_line"), Text(clean(summary)) if summary else Text(say("summary_none"), style="dim"))
-    title = Text(say("memory_title", thread=thread.owner.thread), style="bold")
+    title = Text(clean(say("memory_title", thread=thread.owner.thread)), style="bold")
     return Group(title, table, Text(), _reports(reports, say)) if reports else Group(title, table)
 
 
