@@ -12,7 +12,7 @@ from langchain_qwen_memory.archive.base import Archive, Turn
 from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
 from langchain_qwen_memory.nodes import wiring_of
 from langchain_qwen_memory.state import Report
-from langchain_qwen_memory.steps.locks import lock_of
+from langchain_qwen_memory.steps.locks import aalone, alone
 from langchain_qwen_memory.steps.wiring import Owner, Thread, owner_of
 
 
@@ -146,7 +146,7 @@ def forget(graph: Any, *, user: Any = "", thread: str | None = None) -> int:
     owner, removed = _user(user), 0
     archive, saver = wiring_of(graph).archive, _saver(graph)
     for name in _named(archive, owner, thread):
-        with lock_of(graph, _config(name)).held():
+        with alone(graph, _config(name), {"user_id": owner}, archive):
             if saver is not None:
                 _check_owner(graph.get_state(_config(name)), owner, name)
                 saver.delete_thread(name)
@@ -161,7 +161,7 @@ async def aforget(graph: Any, *, user: Any = "", thread: str | None = None) -> i
     owner, removed = _user(user), 0
     archive, saver = wiring_of(graph).archive, _saver(graph)
     for name in _named(archive, owner, thread):
-        async with lock_of(graph, _config(name)).aheld():
+        async with aalone(graph, _config(name), {"user_id": owner}, archive):
             if saver is not None:
                 _check_owner(await graph.aget_state(_config(name)), owner, name)
                 await saver.adelete_thread(name)

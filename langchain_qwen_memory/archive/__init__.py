@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         turn_key,
     )
     from langchain_qwen_memory.archive.memory import InMemoryArchive
+    from langchain_qwen_memory.archive.postgres import PostgresArchive
     from langchain_qwen_memory.archive.sqlite import SqliteArchive
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Found",
     "Hit",
     "InMemoryArchive",
+    "PostgresArchive",
     "SqliteArchive",
     "Turn",
     "root_key",
@@ -32,7 +34,7 @@ __all__ = [
     "turn_key",
 ]
 
-_ELSEWHERE = {"InMemoryArchive": "memory", "SqliteArchive": "sqlite"}
+_ELSEWHERE = {"InMemoryArchive": "memory", "PostgresArchive": "postgres", "SqliteArchive": "sqlite"}
 
 
 def __getattr__(name: str) -> Any:

@@ -98,6 +98,14 @@ class Archive(ArchiveCalls):
         """Async twin of `threads`."""
         return await asyncio.to_thread(self.threads, user)
 
+    async def aturns(self, user: str, thread: str, *, after: str | None = None, limit: int = 100) -> list[Turn]:
+        """Async twin of `turns`."""
+        return await asyncio.to_thread(self.turns, user, thread, after=after, limit=limit)
+
+    async def anotes(self, user: str, thread: str) -> list[tuple[str, dict[str, Any]]]:
+        """Async twin of `notes`."""
+        return await asyncio.to_thread(self.notes, user, thread)
+
     async def ausers(self) -> list[str]:
         """Async twin of `users`."""
         return await asyncio.to_thread(self.users)

@@ -69,6 +69,17 @@ class ArchiveCalls(ABC):
         """
 
     @abstractmethod
+    def turns(self, user: str, thread: str, *, after: str | None = None, limit: int = 100) -> list[Turn]:
+        """Turns of a thread in the order in which they were appended, those of abandoned branches too.
+
+        Args:
+            user: whose thread.
+            thread: which thread.
+            after: the key of a turn; only those appended after it. None, or a key that is unknown: from the first.
+            limit: turns at most.
+        """
+
+    @abstractmethod
     def search(
         self,
         query: str,
@@ -141,6 +152,10 @@ class ArchiveCalls(ABC):
     @abstractmethod
     def get_note(self, user: str, thread: str, key: str) -> dict[str, Any] | None:
         """The note under a key, or None."""
+
+    @abstractmethod
+    def notes(self, user: str, thread: str) -> list[tuple[str, dict[str, Any]]]:
+        """All notes of a thread with their keys, sorted by key."""
 
     def hold(
         self,

@@ -42,6 +42,32 @@ class HybridArchive(Archive):
         """Ask these embeddings for vectors; None: full text only."""
         self._embedder = None if embeddings is None else Embedder(embeddings, embeddings_name)
 
+    @property
+    def embedder(self) -> Embedder | None:
+        """What makes its vectors; None: full text only."""
+        return self._embedder
+
+    def embedded(self, query: str, user: str) -> Embedded:
+        """The vector of a question, if the user has vectors that it can be compared with.
+
+        Raises:
+            EmbeddingMismatchError: the archive holds vectors of other embeddings.
+        """
+        if self._embedder and query.strip() and self._comparable(user):
+            return self._embedder.query(query)
+        return Embedded()
+
+    async def aembedded(self, query: str, user: str) -> Embedded:
+        """Async twin of `embedded`."""
+        if self._embedder and query.strip() and await asyncio.to_thread(self._comparable, user):
+            return await self._embedder.aquery(query)
+        return Embedded()
+
+    def kept_vectors(self, user: str, thread: str, keys: Sequence[str]) -> "dict[str, Vectors]":
+        """Stored vectors of turns of a thread by key, those that are searched; turns without one are left out."""
+        del user, thread, keys
+        return {}
+
     @override
     def append(self, user: str, thread: str, turns: Sequence[Turn]) -> Appended:
         check_ids(user, thread)
@@ -81,10 +107,7 @@ class HybridArchive(Archive):
             query=query, user=user, thread=thread, heads=heads or {}, limit=limit, exclude=exclude,
             periods=periods, neighbours=neighbours,
         )  # fmt: skip
-        made = Embedded()
-        if self._embedder and query.strip() and self._comparable(user):
-            made = self._embedder.query(query)
-        return self._find(question, made)
+        return self._find(question, self.embedded(query, user))
 
     @override
     async def asearch(
@@ -103,11 +126,7 @@ class HybridArchive(Archive):
             query=query, user=user, thread=thread, heads=heads or {}, limit=limit, exclude=exclude,
             periods=periods, neighbours=neighbours,
         )  # fmt: skip
-        made = Embedded()
-        if self._embedder and query.strip():
-            comparable = await asyncio.to_thread(self._comparable, user)
-            made = await self._embedder.aquery(query) if comparable else made
-        return await asyncio.to_thread(self._find, question, made)
+        return await asyncio.to_thread(self._find, question, await self.aembedded(query, user))
 
     @override
     def reindex(self) -> Iterator[tuple[int, int]]:

@@ -147,6 +147,21 @@ class InMemoryArchive(HybridArchive):
         return below[max(0, len(below) - limit) :]
 
     @override
+    def turns(self, user: str, thread: str, *, after: str | None = None, limit: int = 100) -> list[Turn]:
+        check_limit(limit)
+        with self._lock:
+            found = [turn for _, known in self._known(user, thread) for turn in known.turns.values()]
+        keys = [turn.key for turn in found]
+        first = keys.index(after) + 1 if after in keys else 0
+        return found[first : first + limit]
+
+    @override
+    def kept_vectors(self, user: str, thread: str, keys: Sequence[str]) -> "dict[str, Vectors]":
+        with self._lock:
+            there = {key for _, known in self._known(user, thread) for key in known.turns}
+            return {key: self._vectors[key] for key in keys if key in there and key in self._vectors}
+
+    @override
     def _comparable(self, user: str) -> bool:
         with self._lock:
             return any(key in self._vectors for _, known in self._known(user, None) for key in known.turns)
@@ -244,6 +259,12 @@ class InMemoryArchive(HybridArchive):
         with self._lock:
             known = self._threads.setdefault((user, thread), Branches())
             return dict(loads(known.notes.setdefault(key, data)))
+
+    @override
+    def notes(self, user: str, thread: str) -> list[tuple[str, dict[str, Any]]]:
+        with self._lock:
+            found = [one for _, known in self._known(user, thread) for one in known.notes.items()]
+        return [(key, dict(loads(data))) for key, data in sorted(found)]
 
     @override
     def get_note(self, user: str, thread: str, key: str) -> dict[str, Any] | None:

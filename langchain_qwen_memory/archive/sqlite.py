@@ -86,6 +86,14 @@ class SqliteArchive(SearchedSqlite):
         return [rows.to_turn(user, row) for row in reversed(found)]
 
     @override
+    def turns(self, user: str, thread: str, *, after: str | None = None, limit: int = 100) -> list[Turn]:
+        check_ids(user, thread)
+        check_limit(limit)
+        with self._file.read() as db:
+            found = rows.appended(db, rows.find(db, user, thread), after, limit)
+        return [rows.to_turn(user, row) for row in found]
+
+    @override
     def head(self, user: str, thread: str) -> str | None:
         check_ids(user, thread)
         with self._file.read() as db:
@@ -145,6 +153,12 @@ class SqliteArchive(SearchedSqlite):
         check_ids(user, thread)
         with self._file.read() as db:
             return rows.note(db, rows.find(db, user, thread), key)
+
+    @override
+    def notes(self, user: str, thread: str) -> list[tuple[str, dict[str, Any]]]:
+        check_ids(user, thread)
+        with self._file.read() as db:
+            return rows.notes(db, rows.find(db, user, thread))
 
     @override
     def hold(self, user: str, thread: str, *, timeout: float | None = None) -> AbstractContextManager[None]:

@@ -22,6 +22,7 @@ __all__ = [
     "make_thread",
     "newest",
     "note",
+    "numbers",
     "one",
     "owner",
     "reach",
@@ -191,6 +192,13 @@ def stored_keys(db: sqlite3.Connection, place: Place, keys: Iterable[str]) -> se
     return {key for key in keys if _where(db, place, key)}
 
 
+def numbers(db: sqlite3.Connection, place: Place, keys: Iterable[str]) -> dict[int, str]:
+    """The keys of these turns of a thread by number; those not archived are left out."""
+    query = "SELECT id FROM qwen_memory_turns WHERE thread = ? AND key = ?"
+    found = ((key, db.execute(query, (place.thread, key)).fetchone()) for key in keys)
+    return {row[0]: key for key, row in found if row}
+
+
 def late(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Late]:
     """Turns without a vector, chosen by a condition on the table of the missing ones."""
     query = f"SELECT t.id, t.key, t.body FROM qwen_memory_missing m JOIN qwen_memory_turns t ON t.id = m.turn {where}"  # noqa: S608
@@ -210,6 +218,22 @@ def owner(db: sqlite3.Connection, one: Late) -> int | None:
     )
     row = db.execute(query, (one.number, one.key)).fetchone()
     return row[0] if row else None
+
+
+def appended(db: sqlite3.Connection, place: Place, after: str | None, limit: int) -> list[Row]:
+    """The rows of a thread after a turn, of whatever branch, in the order in which they came."""
+    behind = db.execute(
+        "SELECT id FROM qwen_memory_turns WHERE thread = ? AND key = ?", (place.thread, after)
+    ).fetchone()
+    page = "SELECT id FROM qwen_memory_turns WHERE thread = ? AND id > ? ORDER BY id LIMIT ?"
+    query = f"{_TURNS} WHERE t.id IN ({page}) ORDER BY t.id"
+    return db.execute(query, (place.thread, behind[0] if behind else 0, limit)).fetchall()
+
+
+def notes(db: sqlite3.Connection, place: Place) -> list[tuple[str, dict[str, Any]]]:
+    """All notes of a thread."""
+    query = "SELECT key, note FROM qwen_memory_notes WHERE thread = ? ORDER BY key"
+    return [(key, dict(loads(data))) for key, data in db.execute(query, (place.thread,))]
 
 
 def to_turn(user: str, row: Row) -> Turn:

@@ -80,9 +80,10 @@ class SearchedSqlite(HybridArchive):
         with self._file.write() as db:
             fitting = spaces.accept(db, self._file.path, made.space) if made.space else []
             place = rows.make_thread(db, user, thread)
-            numbers = {turn.key: rows.append(db, place, turn, body, words) for turn, body, words in ready}
-            new = {key: number for key, number in numbers.items() if number is not None}
-            vectors.miss(db, place.user, [new[turn.key] for turn in turns if turn.key in new and turn.text.strip()])
+            numbers = [(turn.key, rows.append(db, place, turn, body, words)) for turn, body, words in ready]
+            new = {key: number for key, number in numbers if number is not None}  # a turn given twice is new once
+            worded = {turn.key for turn in turns if turn.text.strip()}
+            vectors.miss(db, place.user, [number for key, number in new.items() if key in worded])
             fresh = [(new[key], vector) for key, vector in made.fresh.items() if key in new]
             late = [(one.number, vector) for one, vector in made.late.items() if rows.owner(db, one) == place.user]
             for one in fitting:
@@ -95,6 +96,16 @@ class SearchedSqlite(HybridArchive):
         with self._file.read() as db:
             searched = spaces.current(self._fitting(db, self._embedder))
             return searched is not None and vectors.any_of(db, searched.id, rows.find(db, user, None).user)
+
+    @override
+    def kept_vectors(self, user: str, thread: str, keys: Sequence[str]) -> "dict[str, Vectors]":
+        with self._file.read() as db:
+            searched = spaces.current(self._fitting(db, self._embedder))
+            if searched is None:
+                return {}
+            place = rows.find(db, user, thread)
+            numbers = rows.numbers(db, place, keys)
+            return vectors.of_turns(db, searched.id, place.user, numbers)
 
     @override
     def _find(self, question: Question, made: Embedded) -> Found:

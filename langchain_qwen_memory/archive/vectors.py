@@ -7,7 +7,7 @@ Which turns lack a vector in a space is written down in the transaction that add
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from langchain_qwen_memory.archive.spaces import spaces
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.uint32]
 
-__all__ = ["SCHEMA", "add", "any_of", "count_missing", "drop", "drop_user", "failed", "miss"]
+__all__ = ["SCHEMA", "add", "any_of", "count_missing", "drop", "drop_user", "failed", "miss", "of_turns"]
 
 FRESH = 64
 """Vectors of a user that are kept one by one before they become a segment."""
@@ -107,6 +107,27 @@ def any_of(db: sqlite3.Connection, space: int, user: int) -> bool:
     tables = ("vectors", "vector_segments")
     queries = (f"SELECT 1 FROM qwen_memory_{table} WHERE space = ? AND user = ? LIMIT 1" for table in tables)  # noqa: S608
     return any(db.execute(query, (space, user)).fetchone() for query in queries)
+
+
+def of_turns(db: sqlite3.Connection, space: int, user: int, turns: Mapping[int, str]) -> "dict[str, Vectors]":
+    """Vectors of a user's turns, told as names by number; those without one are left out."""
+    import numpy as np
+
+    query = "SELECT vector FROM qwen_memory_vectors WHERE space = ? AND user = ? AND turn = ?"
+    single = {turn: db.execute(query, (space, user, turn)).fetchone() for turn in turns}
+    found = {turns[turn]: np.frombuffer(row[0], dtype="<f4") for turn, row in single.items() if row}
+    sought = np.array([turn for turn, row in single.items() if not row], dtype="<u4")
+    if not len(sought):
+        return found
+    query = "SELECT id, turns FROM qwen_memory_vector_segments WHERE space = ? AND user = ?"
+    for segment, held in db.execute(query, (space, user)).fetchall():
+        numbers = np.frombuffer(held, dtype="<u4")
+        rows = np.flatnonzero(np.isin(numbers, sought))
+        if len(rows):
+            query = "SELECT vectors FROM qwen_memory_vector_segments WHERE id = ?"
+            block = np.frombuffer(db.execute(query, (segment,)).fetchone()[0], dtype="<f4").reshape(len(numbers), -1)
+            found |= {turns[int(numbers[row])]: block[row] for row in rows}
+    return found
 
 
 def _rewrite(db: sqlite3.Connection, segment: int, turns: "Numbers", vectors: "Vectors") -> None:

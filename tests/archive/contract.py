@@ -84,6 +84,37 @@ class ArchiveContract:
 
     # Taking in and giving back
 
+    def test_the_turns_of_all_branches_are_listed_in_the_order_in_which_they_came(self, archive):
+        """In pages, after any of them, each once; of one thread of one user only."""
+        first = turn(root_key("alice", "t"), *say("one"))
+        old, new = turn(first.key, *say("two")), turn(first.key, *say("two, said anew"))
+        later = turn(old.key, *say("three"))
+        for batch in ([first, old], [new], [later]):
+            archive.append("alice", "t", batch)
+        archive.append("alice", "other", [turn(root_key("alice", "other"), *say("elsewhere"))])
+        keys = [one.key for one in (first, old, new, later)]
+        assert [one.key for one in archive.turns("alice", "t")] == keys
+        assert [one.key for one in archive.turns("alice", "t", after=old.key, limit=1)] == [new.key]
+        assert [one.key for one in archive.turns("alice", "t", after=later.key)] == []
+        assert [one.key for one in archive.turns("alice", "t", after="unknown")] == keys
+        assert archive.turns("bob", "t") == []
+        assert {one.branch for one in archive.turns("alice", "t")} != {""}
+
+    def test_the_notes_of_a_thread_are_listed(self, archive):
+        """With their keys, sorted; of one thread of one user only."""
+        archive.append("alice", "t", [turn(root_key("alice", "t"), *say("one"))])
+        for key in ("b", "a"):
+            archive.put_note("alice", "t", key, {"text": key})
+        archive.put_note("alice", "other", "c", {"text": "c"})
+        assert archive.notes("alice", "t") == [("a", {"text": "a"}), ("b", {"text": "b"})]
+        assert archive.notes("bob", "t") == []
+
+    def test_a_turn_given_twice_in_one_call_is_new_once(self, archive):
+        """Whoever repeats itself is counted right."""
+        given = turn(root_key("alice", "t"), *say("one"))
+        assert archive.append("alice", "t", [given, given]) == 1
+        assert archive.count("alice", "t") == 1
+
     def test_a_turn_comes_back_as_it_went_in(self, archive):
         """A turn comes back word for word, with tool calls, media, reasoning, ids and usage."""
         call = {"name": "look", "args": {"part": "KM-3000", "n": [1, 2.5, None]}, "id": "c1", "type": "tool_call"}
