@@ -131,8 +131,10 @@ def _first_step(state: MemoryState) -> str:
 
 
 def _after_remember(state: MemoryState) -> str:
-    record = state.get("record")
-    return "model" if record and "report" not in record else END
+    """On to the model where `remember` only wrote down whose thread it is; not if its question was withdrawn since."""
+    record, messages = state.get("record"), state["messages"]
+    waits = bool(messages) and (not isinstance(messages[-1], AIMessage) or bool(messages[-1].tool_calls))
+    return "model" if record and "report" not in record and waits else END
 
 
 def _without(schema: type[Any], *names: str) -> type[Any]:

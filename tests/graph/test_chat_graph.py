@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from langchain_core.exceptions import ContextOverflowError
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, SystemMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
@@ -448,3 +448,14 @@ def _undated(text):
     import re
 
     return re.sub(r"\[\d{4}-.*?\]|\b[0-9a-f]{12}\b", "", text)
+
+
+def test_a_first_question_that_is_withdrawn_leaves_a_thread_to_begin_again():
+    """Its question failed and was taken out: going on ends at once, and the next question is answered."""
+    model = ScriptedChatModel(script=[ConnectionError("down")])
+    graph = create_chat_graph(model, memory=WindowMemory(), archive=InMemoryArchive(), checkpointer=InMemorySaver())
+    with pytest.raises(ConnectionError):
+        say(graph, HumanMessage("q", id="m1"))
+    graph.update_state(CONFIG, {"messages": [RemoveMessage(id="m1")]}, as_node="remember")
+    assert graph.invoke(None, CONFIG) is None or not graph.get_state(CONFIG).values["messages"]
+    assert say(graph, "again")["messages"][-1].text == "answer to again"
