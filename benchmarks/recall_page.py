@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,32 +40,38 @@ Written by `python -m benchmarks.recall`.
 """
 
 
-def write(
-    rows: Sequence[Any],
-    told: Mapping[str, Sequence[str]],
-    answers: Mapping[str, Mapping[int, float]],
-    *,
-    seconds: float,
-) -> None:
-    """Write the page and the plot.
+@dataclass(kw_only=True)
+class Report:
+    """What was measured so far; it is written anew whenever something is added."""
 
-    Args:
-        rows: `benchmarks.recall.Row`.
-        told: By the way of searching: which weights how many folds chose.
-        answers: Share of the answers' words: way to fill the view -> budget -> share.
-        seconds: How long it took.
-    """
-    parts = [ABOUT, f"{version_line()} Measured in {seconds / 60:.0f} minutes with vectors kept from a run before.\n"]
-    sets = dict.fromkeys(row.data for row in rows)
-    parts += [f"## {data}\n\n" + "\n".join(_table([row for row in rows if row.data == data])) for data in sets]
-    parts.append("![Share of the evidence over the budget](recall.svg)\n")
-    parts.append("## By kind of question\n\n" + "\n".join(_by_kind(rows)))
-    parts.append("## Words of the answers\n\n" + "\n".join(_answers(answers)))
-    parts.append("## Weights\n\n" + "\n".join(_weights(told)))
-    parts.append("## Not reached\n\n" + "\n".join(_missed(rows)))
-    DOCS.mkdir(exist_ok=True)
-    (DOCS / "recall.md").write_text("\n".join(parts), encoding="utf-8")
-    _plot([row for row in rows if row.data == "LoCoMo"])
+    begun: float
+    """By the monotonic clock."""
+    rows: list[Any] = field(default_factory=list)
+    """`benchmarks.recall.Row`."""
+    weights: dict[str, Sequence[str]] = field(default_factory=dict)
+    """By the way of searching: which weights how many folds chose."""
+    answers: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """Share of the answers' words: way to fill the view -> budget -> share."""
+
+    def add(self, rows: Iterable[Any]) -> None:
+        self.rows += rows
+        self.write()
+
+    def write(self) -> None:
+        minutes = (time.monotonic() - self.begun) / 60
+        rows = sorted(self.rows, key=lambda row: row.name.startswith("full text"))
+        sets = dict.fromkeys(row.data for row in rows)
+        parts = [ABOUT, f"{version_line()} Measured in {minutes:.0f} minutes.\n"]
+        parts += [f"## {data}\n\n" + "\n".join(_table([row for row in rows if row.data == data])) for data in sets]
+        parts.append("![Share of the evidence over the budget](recall.svg)\n")
+        parts.append("## By kind of question\n\n" + "\n".join(_by_kind(rows)))
+        if self.answers:
+            parts.append("## Words of the answers\n\n" + "\n".join(_answers(self.answers)))
+        parts.append("## Weights\n\n" + "\n".join(_weights(self.weights)))
+        parts.append("## Not reached\n\n" + "\n".join(_missed(rows)))
+        DOCS.mkdir(exist_ok=True)
+        (DOCS / "recall.md").write_text("\n".join(parts), encoding="utf-8")
+        _plot([row for row in rows if row.data == "LoCoMo"])
 
 
 def _table(rows: Sequence[Any]) -> Iterator[str]:
@@ -134,6 +142,8 @@ def _missed(rows: Sequence[Any]) -> Iterator[str]:
         for rank, target in RANK_TARGETS.get((row.data, row.name), {}).items():
             if (reached := row.ranks[rank].mean()) < target:
                 missed.append(f"- {row.data}, {row.name}, R@{rank}: {reached:.3f} of {target}.")
+    measured = {(row.data, row.name) for row in rows}
+    missed += [f"- {data}, {name}: not measured in this run." for data, name in TARGETS if (data, name) not in measured]
     missed += _below_bm25(rows)
     yield from missed or ["All that was set out for was reached, and nothing stands below plain BM25."]
     yield ""
@@ -142,6 +152,9 @@ def _missed(rows: Sequence[Any]) -> Iterator[str]:
 def _below_bm25(rows: Sequence[Any]) -> Iterator[str]:
     plain = {row.data: row for row in rows if row.name == "BM25"}
     for row in rows:
+        if row.data not in plain:
+            yield f"- {row.data}: BM25 was not measured in this run, so that {row.name} is compared with nothing."
+            continue
         if not row.name.startswith("full text") or "weights" in row.name:
             continue
         for budget, shares in row.shares.items():

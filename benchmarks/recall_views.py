@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import BaseMessage, HumanMessage
 
-import langchain_qwen_memory.archive.memory as searching
+import langchain_qwen_memory.archive.memory_search as searching
 from benchmarks.recall_data import THREAD, USER, Evidence, Talk
 from langchain_qwen_memory.archive import Hit, InMemoryArchive, root_key
 from langchain_qwen_memory.archive.fusion import Candidates, Weights, fused
@@ -26,6 +27,8 @@ from langchain_qwen_memory.memory.turns import live_turns
 from langchain_qwen_memory.tokens import count_message
 
 MOST = 200
+SAVED_AFTER = 250
+"""New vectors after which they are written to the file."""
 count = partial(count_message, model="qwen-plus")
 
 
@@ -35,27 +38,41 @@ class Cached(Embeddings):
     def __init__(self, inner: Embeddings, folder: Path) -> None:
         self.inner, self.model = inner, str(getattr(inner, "model", type(inner).__name__))
         self._file = folder / f"{self.model}.npz"
-        self._known: dict[str, Any] = {}
-        if self._file.exists():
-            stored = np.load(self._file, allow_pickle=False)
-            self._known = dict(zip(stored["texts"].tolist(), stored["vectors"], strict=True))
+        self._known: dict[str, Any] | None = None
+        self._unsaved = 0
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        self.learn("d", texts, self.inner.embed_documents)
-        return [self._known["d" + text].tolist() for text in texts]
+        return self._learnt("document", texts, self.inner.embed_documents)
 
     def embed_query(self, text: str) -> list[float]:
-        self.learn("q", [text], lambda texts: [self.inner.embed_query(text) for text in texts])
-        return list(self._known["q" + text].tolist())
+        return self._learnt("query", [text], lambda texts: [self.inner.embed_query(text) for text in texts])[0]
 
-    def learn(self, kind: str, texts: Sequence[str], embed: Callable[[list[str]], list[list[float]]]) -> None:
-        new = [text for text in dict.fromkeys(texts) if kind + text not in self._known]
-        made = np.asarray(embed(new), dtype=np.float32) if new else []
-        self._known.update(zip([kind + text for text in new], made, strict=True))
+    def _learnt(
+        self, kind: str, texts: Sequence[str], embed: Callable[[list[str]], list[list[float]]]
+    ) -> list[list[float]]:
+        known = self._load()
+        keys = [blake2b(f"{kind} {text}".encode(), digest_size=16).hexdigest() for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if new:
+            known.update(zip(new, np.asarray(embed([*new.values()]), dtype=np.float32), strict=True))
+            self._unsaved += len(new)
+        if self._unsaved >= SAVED_AFTER:
+            self.save()
+        return [known[key].tolist() for key in keys]
+
+    def _load(self) -> dict[str, Any]:
+        if self._known is None:
+            stored = np.load(self._file) if self._file.exists() else {"keys": np.array([]), "vectors": []}
+            self._known = dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
+        return self._known
 
     def save(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(self._file, texts=np.array([*self._known]), vectors=np.stack([*self._known.values()]))
+        if self._known and self._unsaved:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            new = self._file.with_suffix(".new.npz")
+            np.savez(new, keys=np.array([*self._known]), vectors=np.stack([*self._known.values()]))
+            new.replace(self._file)
+            self._unsaved = 0
 
 
 @dataclass

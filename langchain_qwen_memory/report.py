@@ -59,6 +59,8 @@ def make_report(
         "summary_output_tokens": int(numbers.get("summary_output_tokens", 0)),
         "errors": [*chosen.get("errors", ()), *selection.errors, *([error] if error else ())],
     }
+    if wiring.archive is not None and any(memory.needs_archive for memory in wiring.memories):
+        report["found_by"] = "words and meaning" if wiring.archive.embeds else "words"
     _add_usage(report, newest.messages)
     if wiring.prompt_cache == "explicit":
         report["created_tokens"] = sum(call.created for call in calls_of(newest.messages))

@@ -28,6 +28,8 @@ class Report(TypedDict, total=False):
     """Turns folded into the summary in this turn."""
     recalled: list[dict[str, Any]]
     """Recalled turns that stood in the view: `{"position", "score"}`, and `"thread"` where it is another one."""
+    found_by: str
+    """How recall finds turns, where there is one: "words and meaning", or "words" in an archive without embeddings."""
     view_tokens: int
     """Tokens of the last view, tool schemas included, as counted here."""
     limit: int

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_qwen_memory.archive.calls import ArchiveCalls
 from langchain_qwen_memory.archive.keys import root_key, searchable_text, turn_key
@@ -19,6 +19,9 @@ from langchain_qwen_memory.archive.turn import (
     check_periods,
     orphan,
 )
+
+if TYPE_CHECKING:
+    from langchain_qwen_memory.retriever import ArchiveRetriever
 
 __all__ = [
     "Appended",
@@ -42,6 +45,21 @@ class Archive(ArchiveCalls):
 
     Each call has an async twin (`aappend`, `asearch` ...) that by default runs it in a thread.
     """
+
+    @property
+    def embeds(self) -> bool:
+        """Whether turns are found by meaning too; else by their words alone."""
+        return False
+
+    def as_retriever(self, **options: Any) -> "ArchiveRetriever":
+        """This archive as a LangChain retriever, for chains and tools that exist: the same recall.
+
+        Args:
+            options: Fields of `ArchiveRetriever`: `user_id`, `thread_id`, `k`, `max_tokens`, `timezone` ...
+        """
+        from langchain_qwen_memory.retriever import ArchiveRetriever
+
+        return ArchiveRetriever(archive=self, **options)
 
     async def aappend(self, user: str, thread: str, turns: Sequence[Turn]) -> Appended:
         """Async twin of `append`."""

@@ -47,6 +47,11 @@ class HybridArchive(Archive):
         """What makes its vectors; None: full text only."""
         return self._embedder
 
+    @property
+    @override
+    def embeds(self) -> bool:
+        return self._embedder is not None
+
     def embedded(self, query: str, user: str) -> Embedded:
         """The vector of a question, if the user has vectors that it can be compared with.
 
@@ -59,8 +64,9 @@ class HybridArchive(Archive):
 
     async def aembedded(self, query: str, user: str) -> Embedded:
         """Async twin of `embedded`."""
-        if self._embedder and query.strip() and await asyncio.to_thread(self._comparable, user):
-            return await self._embedder.aquery(query)
+        if self._embedder and query.strip():
+            comparable = await asyncio.to_thread(self._comparable, user)
+            return await self._embedder.aquery(query) if comparable else Embedded()
         return Embedded()
 
     def kept_vectors(self, user: str, thread: str, keys: Sequence[str]) -> "dict[str, Vectors]":

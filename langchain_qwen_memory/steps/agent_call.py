@@ -20,7 +20,7 @@ from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.steps.agent_state import Seen, as_requested, is_remembered, moved_on, read_agent
-from langchain_qwen_memory.steps.arriving import delivered_again
+from langchain_qwen_memory.steps.arriving import Delivered, delivered_again
 from langchain_qwen_memory.steps.choosing import leaving_out_refused, selected, shrunk, view_of, viewed
 from langchain_qwen_memory.steps.needs import Known, Means
 from langchain_qwen_memory.steps.remembering import ahead, remembered
@@ -52,18 +52,21 @@ class ModelCall:
     """What was sent last."""
     gone: frozenset[str] = frozenset()
     """Ids of messages that are to leave the state: they were delivered once more after they had left it."""
+    problem: str = ""
+    """What the report is to say of them."""
 
     @property
     def key(self) -> tuple[str, str, str]:
         """What tells this turn's choice from others: the same for a retry, in whatever run."""
         return (self.thread.owner.root, self.thread.turns[-1].key, self.seen.serial)
 
-    def arriving(self) -> Generator[Need | Known, Any, set[str]]:
+    def arriving(self) -> Generator[Need | Known, Any, Delivered]:
         """What was delivered once more."""
         return delivered_again(self.seen.wiring, self.thread)
 
-    def come(self, gone: set[str]) -> None:
+    def come(self, gone: Delivered) -> None:
         """Read the state without messages that were delivered once more."""
+        self.problem = gone.problem
         if not gone:
             return
         self.gone = frozenset(gone)
@@ -94,7 +97,7 @@ class ModelCall:
 
     def choose(self, selection: Selection) -> None:
         """Take a selection, for this call and for those that follow in the turn."""
-        update = selected(self.thread, selection, before=self.chosen)
+        update = selected(self.thread, selection, before=self.chosen, problem=self.problem)
         self.chosen = {**update["selection"], "after": self.thread.turns[-1].parent}
         if "record" in update:
             self.record = update["record"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,18 @@ from langchain_qwen_memory.state import newest_turn
 from langchain_qwen_memory.steps.needs import Known
 from langchain_qwen_memory.steps.wiring import Owner, Thread, Wiring
 
+UNREAD = "archive: ArchiveError on reading"
+"""What a report says where nobody knows what was delivered before; nothing is taken in then, lest it be there twice."""
+
+logger = logging.getLogger("langchain_qwen_memory")
+
+
+class Delivered(set[str]):
+    """Ids of messages that came once more, with a word on why they could not be looked up."""
+
+    problem: str = ""
+    """`UNREAD`, or "" where they could."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arrival:
@@ -22,6 +35,8 @@ class Arrival:
     """As memories read it."""
     gone: tuple[str, ...]
     """Ids of messages that are to leave the state."""
+    problem: str = ""
+    """What the report is to say of it."""
 
     @property
     def open(self) -> bool:
@@ -43,20 +58,27 @@ def arrive(wiring: Wiring, state: Mapping[str, Any], owner: Owner) -> Generator[
     """
     thread = wiring.read(state, owner)
     gone = yield from delivered_again(wiring, thread)
+    problem = gone.problem
     thread = _without(wiring, state, owner, gone) if gone else thread
     outdated = _outdated(thread)
     if outdated:
-        gone |= outdated
+        gone.update(outdated)
         thread = _without(wiring, state, owner, gone)
-    return Arrival(thread=thread, gone=tuple(sorted(gone)))
+    return Arrival(thread=thread, gone=tuple(sorted(gone)), problem=problem)
 
 
-def delivered_again(wiring: Wiring, thread: Thread) -> Generator[Known, Any, set[str]]:
+def delivered_again(wiring: Wiring, thread: Thread) -> Generator[Known, Any, Delivered]:
     """Ids of live messages that stand in archived turns as well: they came once more after they had left the state."""
+    found = Delivered()
     if not thread.record.get("position") or wiring.archive is None:
-        return set()
+        return found
     ids = [message.id for turn in thread.unarchived for message in turn.messages if message.id]
-    return set((yield Known(ids=ids, head=thread.record["parent"])) if ids else ())
+    try:
+        found.update((yield Known(ids=ids, head=thread.record["parent"])) if ids else ())
+    except Exception as failure:  # noqa: BLE001 - the user is answered; the next turn looks again
+        logger.warning("the archive cannot be read, so nothing is archived in this turn: %s", failure)
+        found.problem = UNREAD
+    return found
 
 
 def _without(wiring: Wiring, state: Mapping[str, Any], owner: Owner, gone: set[str]) -> Thread:

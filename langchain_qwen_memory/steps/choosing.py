@@ -26,19 +26,22 @@ _OVERFLOW_SHRINK = 0.6
 """After that: how much of the limit the second try may use."""
 
 
-def selected(thread: Thread, selection: Selection, *, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def selected(
+    thread: Thread, selection: Selection, *, before: Mapping[str, Any] | None = None, problem: str = ""
+) -> dict[str, Any]:
     """The selection as an update of the state; a list of messages in it would reach the user's stream.
 
     Args:
         thread: What it was chosen for.
         selection: What memories chose.
         before: The selection whose view was too long, if this is the second of the turn.
+        problem: What the report is to say of the messages that came in.
     """
     chosen = {
         "start": selection.start,
         "summary": selection.summary,
         "quotes": [_quote(thread, hit) for hit in selection.recalled],
-        "errors": list(selection.errors),
+        "errors": [*([problem] if problem else []), *selection.errors],
         "numbers": dict(selection.numbers),
     }
     if before is not None:

@@ -16,6 +16,7 @@ from langchain_qwen_memory.memory.recall import RecallMemory
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.report import make_report, now
 from langchain_qwen_memory.state import Record, newest_turn
+from langchain_qwen_memory.steps.arriving import UNREAD
 from langchain_qwen_memory.steps.choosing import begun
 from langchain_qwen_memory.steps.needs import Append
 from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring
@@ -41,14 +42,21 @@ def to_archive(thread: Thread, memories: Sequence[Memory] = ()) -> list[Turn]:
     ]
 
 
-def remembering(wiring: Wiring, thread: Thread) -> Generator[Need | Append, Any, tuple[Selection, str | None]]:
-    """Archive what is not archived, and let the memories work after the answer.
+def unread(state: Mapping[str, Any]) -> str | None:
+    """Why turns must wait: when the turn began nobody could say which of its messages the archive has already."""
+    return UNREAD if UNREAD in (state.get("selection") or {}).get("errors", ()) else None
+
+
+def remembering(
+    wiring: Wiring, thread: Thread, error: str | None = None
+) -> Generator[Need | Append, Any, tuple[Selection, str | None]]:
+    """Archive what is not archived, unless an `error` stands against it, and let the memories work after the answer.
 
     Returns:
         What they chose; and the archive's failure, for the report: the user has the answer, and the turn stays live.
     """
-    error, added, fresh = None, None, to_archive(thread, wiring.memories)
-    if wiring.archive is not None and fresh:
+    added, fresh = None, to_archive(thread, wiring.memories)
+    if wiring.archive is not None and fresh and not error:
         try:
             added = yield Append(turns=fresh)
         except Exception as failure:  # noqa: BLE001 - see above
@@ -108,7 +116,8 @@ def remembered(
         record["position"] = leaving[-1].position + 1
         record["archived_tokens"] = record.get("archived_tokens", 0) + sum(turn.tokens for turn in leaving)
     chosen = state.get("selection") or {}
-    report, record["stable"] = make_report(wiring, thread, chosen, selection, error)
+    told = error if error not in chosen.get("errors", ()) else None
+    report, record["stable"] = make_report(wiring, thread, chosen, selection, told)
     record["report"] = report
     get_stream_writer()({"memory_report": report})
     update: dict[str, Any] = {"record": record}

@@ -47,10 +47,23 @@ class Owner:
 
 
 def owner_of(config: RunnableConfig, context: Any) -> Owner:
-    """Read the thread from the config and the user from the context, which is not stored in checkpoints."""
+    """Read the thread from the config and the user from the context, which is not stored in checkpoints.
+
+    Raises:
+        ThreadError: One of them is no text that could be stored and told from others.
+    """
     user = context.get("user_id") if isinstance(context, Mapping) else getattr(context, "user_id", None)
     thread = config.get("configurable", {}).get("thread_id")
-    return Owner(user="" if user is None else str(user), thread="" if thread is None else str(thread))
+    owner = Owner(user="" if user is None else str(user), thread="" if thread is None else str(thread))
+    for name, text in (("user_id", owner.user), ("thread_id", owner.thread)):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ThreadError(
+                f"{name}={text!r} holds half of a surrogate pair, which is no text; clean it with "
+                f"{name}.encode('utf-8', 'replace').decode()"
+            ) from None
+    return owner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -97,3 +97,23 @@ def test_a_question_that_cannot_be_embedded_is_searched_by_its_words(tmp_path):
         run_turn(graph, "what is my dog called?", CONFIG)
         assert "Rex" in str(model.prompts[-1][-1].content)
         assert any("embed" in error.lower() or "recall" in error for error in read_reports(graph, CONFIG)[-1]["errors"])
+
+
+@pytest.mark.parametrize(("embeddings", "said"), [(None, "words"), (Meaning(), "words and meaning")])
+def test_the_report_says_how_recall_finds(embeddings, said):
+    """By words alone where the archive has no embeddings; nothing where nothing is recalled."""
+    model = ScriptedChatModel()
+    for memory, expected in ((RecallMemory(), said), (WindowMemory(), None)):
+        archive = InMemoryArchive(embeddings=embeddings)
+        graph = create_chat_graph(model, memory=memory, archive=archive, checkpointer=InMemorySaver())
+        assert run_turn(graph, "hi", CONFIG)["record"]["report"].get("found_by") == expected
+
+
+def test_an_archive_is_a_retriever_too():
+    """For chains that exist: the turns of one user, by words and meaning."""
+    archive = InMemoryArchive(embeddings=Meaning())
+    graph = create_chat_graph(ScriptedChatModel(), archive=archive, checkpointer=InMemorySaver())
+    run_turn(graph, "my dog is called Rex", CONFIG, context={"user_id": "alice"})
+    found = archive.as_retriever(user_id="alice", k=1).invoke("what about the puppy?")
+    assert "Rex" in found[0].page_content
+    assert archive.as_retriever(user_id="bob").invoke("what about the puppy?") == []
