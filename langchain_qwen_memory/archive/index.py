@@ -88,7 +88,7 @@ class Near:
     lexical: float = 0.0
     """The engine's score for the words, 0 for none."""
     dense: float | None = None
-    """Likeness to the question, greater is nearer, of any scale; None: not told."""
+    """Likeness to the question, greater is nearer, of any scale; None: not told; nan: the turn has no vector yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +115,8 @@ class Index(ABC):
     """Whether it searches words; if not, the archive's full text is the other half."""
     embeds = False
     """Whether it makes vectors by itself; if not, it is given those of the archive."""
+    emptied = 0
+    """How often it was emptied, by `clear` or because vectors of another length came: all must be taken in again."""
 
     def begin(self, space: str | None) -> None:
         """Get ready for vectors of embeddings of this name; what others made is dropped. None: there are none."""
@@ -157,8 +159,8 @@ class Index(ABC):
     def clear(self) -> None:
         """Erase everything."""
 
-    def settle(self) -> None:
+    def settle(self) -> None:  # noqa: B027 - most engines need none
         """Put what was taken in into the form that is searched fastest."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most engines need none
         """Let go of files and connections; closing twice is allowed."""

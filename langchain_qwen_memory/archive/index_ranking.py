@@ -22,7 +22,9 @@ def ranked(
     """The turns found that lie on the searched lineages, best first, with their scores."""
     import numpy as np
 
-    found = [near for near in nearest.turns if near.line in lines and lines[near.line].holds(near.branch, near.position)]
+    found = [
+        near for near in nearest.turns if near.line in lines and lines[near.line].holds(near.branch, near.position)
+    ]
     if not found:
         return []
     found.sort(key=lambda near: (near.at, near.number))
@@ -30,7 +32,7 @@ def ranked(
     rows = {near.key: row for row, near in enumerate(found)}
     inside = [any(start <= near.at < end for start, end in question.periods) for near in found]
     total = sum(line.length for line in lines.values())
-    scores = fused(
+    fusion = fused(
         Candidates(
             ids=ids,
             lexical=_lexical(found, words, total) if nearest.worded else np.array([near.lexical for near in found]),
@@ -39,7 +41,7 @@ def ranked(
             previous=np.array([rows.get(near.parent, -1) for near in found]),
         )
     )
-    scores = np.asarray(scores, dtype=np.float64)
+    scores = np.asarray(fusion, dtype=np.float64)
     return [(found[row], float(scores[row])) for row in leaders(scores, ids, len(found))]
 
 
@@ -58,20 +60,20 @@ def _lexical(found: Sequence[Near], words: Sequence[str], total: int) -> "Floats
     ]
     if not mentions:
         return np.zeros(len(found))
-    worded = {row for row, _, _ in mentions}
-    usual = sum(found[row].length for row in worded) / len(worded)
+    known = [row for row, near in enumerate(found) if near.length]
+    usual = sum(found[row].length for row in known) / len(known)
     lengths = np.full(max(total, len(found)), usual)
-    for row in worded:
+    for row in known:
         lengths[row] = found[row].length
-    scores = bm25(lengths, np.ones(len(lengths), dtype=np.bool_), Postings(*np.array(mentions).T))  # type: ignore[arg-type]
+    scores = bm25(lengths, np.ones(len(lengths), dtype=np.bool_), Postings(*np.array(mentions).T))
     return scores[: len(found)]
 
 
 def _dense(found: Sequence[Near], nearest: Nearest) -> "Floats | None":
-    """Likeness of each turn; one that was not near enough to be told counts as the least like."""
+    """Likeness of each turn, nan for one without a vector; one that was not near enough to be told is least like."""
     import numpy as np
 
     if nearest.least is None:
         return None
-    told = np.array([np.nan if near.dense is None else near.dense for near in found])
-    return np.round(np.maximum(told, nearest.least), DIGITS)
+    told = np.array([nearest.least if near.dense is None else near.dense for near in found])
+    return np.asarray(np.round(np.maximum(told, nearest.least), DIGITS))

@@ -10,6 +10,7 @@ from typing_extensions import override
 from langchain_qwen_memory.archive import postgres_append as append
 from langchain_qwen_memory.archive.embedding import Embedded, Space, check_space
 from langchain_qwen_memory.archive.hybrid import Batch, HybridArchive, Late, Made, Question
+from langchain_qwen_memory.archive.postgres_kept import kept
 from langchain_qwen_memory.archive.postgres_link import Link
 from langchain_qwen_memory.archive.postgres_mentions import Scale
 from langchain_qwen_memory.archive.postgres_ops import Op
@@ -138,6 +139,13 @@ class SearchedPostgres(HybridArchive):
         assert self._embedder is not None
         given = self._embedder.space()
         return self._link.run(lambda: self._spaces.comparable(user, given))
+
+    @override
+    def kept_vectors(self, user: str, thread: str, keys: Sequence[str]) -> "dict[str, Vectors]":
+        if self._embedder is None or not keys:
+            return {}
+        given = self._embedder.space()
+        return self._link.run(lambda: kept(self._spaces, user, thread, keys, given))
 
     @override
     def _find(self, question: Question, made: Embedded) -> Found:

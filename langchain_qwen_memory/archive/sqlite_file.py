@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ class SqliteFile:
         self.path = os.fspath(path)
         if not self.path:
             raise ArchiveError("the archive needs a path, not ''; write SqliteArchive('chat.db') or ':memory:'")
+        self._full_path = self.path if self.path == MEMORY else os.path.realpath(self.path)
         self.timeout = timeout
         self._closed = False
         self._inherited: list[sqlite3.Connection] = []
@@ -91,6 +93,7 @@ class SqliteFile:
         with self._told(), self._lock(writing=True) as db:
             try:
                 db.execute("BEGIN IMMEDIATE")
+                self._check_place()
                 yield db
                 db.execute("COMMIT")
             except BaseException:
@@ -139,6 +142,15 @@ class SqliteFile:
         with self._told():
             self._writer = self._connect()
             self._reader = self._writer if self.path == MEMORY else self._connect()
+        self._place = _file_at(self._full_path)
+
+    def _check_place(self) -> None:
+        """Refuse to write to a file that has lost its name: what it took in would be gone with this process."""
+        if self._place and _file_at(self._full_path) != self._place:
+            raise ArchiveError(
+                f"the archive {self.path} was removed or replaced while it was open; put it back, or start this "
+                "process anew to go on with what is there now; turns stay in the state until then"
+            )
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None, check_same_thread=False)
@@ -222,3 +234,14 @@ class SqliteFile:
 def _code(error: sqlite3.Error) -> int:
     """SQLite's primary result code, -1 where the error is Python's own."""
     return getattr(error, "sqlite_errorcode", -1) & 0xFF
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Which file stands at a path now; None where there is none, or where an open one cannot be taken away."""
+    if path == MEMORY or sys.platform == "win32":
+        return None
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a string, as SQLite has it
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

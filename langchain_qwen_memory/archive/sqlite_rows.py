@@ -16,6 +16,7 @@ __all__ = [
     "by_number",
     "count_all",
     "find",
+    "key_of",
     "known_messages",
     "late",
     "lineage",
@@ -180,6 +181,11 @@ def newest(db: sqlite3.Connection, line: Sequence[tuple[int, int]], before: int 
             upto = last if before is None else min(last, before - 1)
             rows += db.execute(query, (branch, upto, limit - len(rows))).fetchall()
     return rows
+
+
+def key_of(db: sqlite3.Connection, number: int) -> str:
+    """The key of a turn of this number."""
+    return str(db.execute("SELECT key FROM qwen_memory_turns WHERE id = ?", (number,)).fetchone()[0])
 
 
 def by_number(db: sqlite3.Connection, user: str, number: int) -> Turn:

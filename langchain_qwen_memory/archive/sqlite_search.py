@@ -11,7 +11,7 @@ from langchain_qwen_memory.archive.fulltext import query_words
 from langchain_qwen_memory.archive.fusion import Candidates, fused
 from langchain_qwen_memory.archive.partitions import Partition
 from langchain_qwen_memory.archive.ranking import leaders
-from langchain_qwen_memory.archive.turn import Hit
+from langchain_qwen_memory.archive.turn import Hit, Turn
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -132,22 +132,31 @@ def _chosen(
     db: sqlite3.Connection, question: Question, candidates: Candidates, best: Sequence[tuple[int, float]]
 ) -> list[Hit]:
     """The best turns that are not excluded, read, with their neighbours if these are asked for."""
-    import numpy as np
+    ids = candidates.ids
+    wanted = [(row, score) for row, score in best if rows.key_of(db, int(ids[row])) not in question.exclude]
+    turns: dict[int, Turn] = {}
+
+    def read(row: int) -> Turn | None:
+        """Each turn is read once, though it may be a hit and the neighbour of two others."""
+        if row >= 0 and row not in turns:
+            turns[row] = rows.by_number(db, question.user, int(ids[row]))
+        return turns.get(row)
 
     found: list[Hit] = []
-    previous = candidates.previous
-    for row, score in best:
-        if len(found) == question.limit:
-            break
-        turn = rows.by_number(db, question.user, int(candidates.ids[row]))
-        if turn.key in question.exclude:
-            continue
-        if not question.neighbours or previous is None:
-            found.append(Hit(turn=turn, score=score))
-            continue
-        around = [previous[row], *np.flatnonzero(previous == row)[:1], -1][:2]
-        before, after = (
-            rows.by_number(db, question.user, int(candidates.ids[other])) if other >= 0 else None for other in around
-        )
+    for row, score in wanted[: question.limit]:
+        before, after = (read(other) for other in _around(candidates, row, question))
+        turn = read(row)
+        assert turn is not None
         found.append(Hit(turn=turn, score=score, before=before, after=after))
     return found
+
+
+def _around(candidates: Candidates, row: int, question: Question) -> tuple[int, int]:
+    """Rows of the turns before and after one, -1 where there is none or none is asked for."""
+    import numpy as np
+
+    previous = candidates.previous
+    if not question.neighbours or previous is None:
+        return -1, -1
+    following = np.flatnonzero(previous == row)[:1]
+    return int(previous[row]), int(following[0]) if len(following) else -1

@@ -145,5 +145,6 @@ def orphan(turn: Turn) -> ArchiveError:
     """The error for a turn whose parent is not archived."""
     return ArchiveError(
         f"turn {turn.key} follows {turn.parent}, which is not archived in this thread; append the turns before "
-        "it first, oldest first; the first turn's parent is root_key(user, thread)"
+        "it first, oldest first; the first turn's parent is root_key(user, thread). In a running thread it means that "
+        "its archive was lost: put the archive back, or begin a new thread with the messages that are live"
     )
