@@ -8,13 +8,16 @@ BIN := $(VENV)/bin
 PYTHONS := 3.11 3.12 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help chat test test-all lint format bench clean
+.PHONY: help chat web test test-all lint format docs bench soak clean
 
 help: ## what there is to type
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 chat: $(VENV)/.installed ## talk to Qwen in the terminal (without a key: to the local stand-in)
 	@$(BIN)/qwen-memory chat $(ARGS)
+
+web: $(VENV)/.installed-web ## talk to Qwen in the browser, and see what memory does
+	@$(BIN)/qwen-memory web $(ARGS)
 
 test: $(VENV)/.installed-dev ## run the tests
 	LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest $(ARGS)
@@ -36,13 +39,16 @@ format: $(VENV)/.installed-dev ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.installed-dev ## build the documentation into site/, strictly
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(VENV)/.installed-dev ## measure growth beside the peers, cost, search, counting (some twenty minutes)
 	$(BIN)/python -m pip install --quiet --group bench
 	@for b in growth cost archive tokens stream_overhead import_time; do \
 		echo "== benchmarks/$$b.py"; $(BIN)/python benchmarks/$$b.py $(ARGS) || exit 1; done
 
 clean: ## remove environments and caches
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -52,6 +58,10 @@ $(VENV)/bin/python:
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV) (once; a minute or two) ..."
 	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-web: pyproject.toml | $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[web]"
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed

