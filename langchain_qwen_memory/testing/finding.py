@@ -1,12 +1,17 @@
 """Finds, among all messages of a request, the sentence that says most about a question."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from langchain_qwen_memory.testing.request import Said
 from langchain_qwen_memory.testing.words import SPEAKER, asks, sentences, terms
+
+ECHO = re.compile(r"^(?:(?:好的，我收到了|你说过|我收到的消息里写着)：|(?:Noted|You said|My messages say): )+")
+"""How the stand-in begins where it only repeats; repeated again, the words alone count."""
+_RECORDS = re.compile(r"\A.{0,400}?<records [0-9a-f]+>.*?</records>\s*", re.DOTALL)
 
 ENOUGH = 0.5
 """The share of a question's weight that a sentence must hold to count as its answer."""
@@ -29,10 +34,15 @@ class Found:
 
 def question(said: Sequence[Said]) -> str:
     """What is asked: the last sentence of the last user message that asks, or its whole text if none does."""
-    text = next((one.text for one in reversed(said) if one.role == "user"), "")
+    text = newest(said)
     asked = next((one for one in reversed(sentences(text)) if asks(one)), text.strip())
     after = asked.replace("：", ":").rpartition(":")[2]
     return asked[-len(after) :].strip() if after and asks(after) else asked
+
+
+def newest(said: Sequence[Said]) -> str:
+    """The newest user message in the user's own words: without records that a memory placed before them."""
+    return _RECORDS.sub("", next((one.text for one in reversed(said) if one.role == "user"), ""))
 
 
 def candidates(said: Sequence[Said], asked: str, skip: frozenset[str]) -> Iterator[Found]:
@@ -42,12 +52,17 @@ def candidates(said: Sequence[Said], asked: str, skip: frozenset[str]) -> Iterat
             if sentence in skip or asked in sentence or asks(sentence) or sentence.endswith((":", "：")):
                 continue
             speaker = SPEAKER.match(sentence)
-            yield Found(SPEAKER.sub("", sentence).lstrip("-*• "), _role(speaker, one.role), number)
+            told = SPEAKER.sub("", sentence).lstrip("-*• ")
+            plain = ECHO.sub("", told)
+            role = _role(speaker, one.role)
+            yield Found(plain, "assistant" if role == "user" and plain != told else role, number)
 
 
 def _role(speaker: Mapping[int, str] | object, role: str) -> str:
     named = speaker[1].lower() if speaker is not None else ""  # type: ignore[index]
-    return {"user": "user", "human": "user", "用户": "user"}.get(named, role)
+    if named in {"user", "human", "用户"}:
+        return "user"
+    return "assistant" if named in {"assistant", "ai", "助手"} else role
 
 
 def best(said: Sequence[Said], asked: str, *, skip: frozenset[str] = frozenset()) -> Found | None:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from langchain_qwen_memory.testing import calling, summarising
-from langchain_qwen_memory.testing.finding import best, question
+from langchain_qwen_memory.testing.finding import best, newest, question
 from langchain_qwen_memory.testing.replies import Reply
 from langchain_qwen_memory.testing.request import ChatRequest
 from langchain_qwen_memory.testing.schema import Evidence, value
@@ -117,10 +117,10 @@ def _talking(request: ChatRequest) -> Reply:
     if last.media:
         things = ", ".join(f"{count} {kind}" for kind, count in Counter(last.media).items())
         return _reply(request, texts["media"].format(things), "not found")
-    if _GREETING.match(last.text) or not asked:
+    if _GREETING.match(newest(request.said)) or not asked:
         return _reply(request, texts["hello"], "plain")
     if not asks(asked):
-        told = " ".join(sentences(last.text)[:3])[:500]
+        told = " ".join(sentences(newest(request.said))[:3])[:500]
         return _reply(request, texts["noted"].format(told), "plain")
     found = best(request.said, asked, skip=OWN)
     if found is None:
