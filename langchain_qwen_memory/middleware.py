@@ -41,7 +41,7 @@ from langchain_qwen_memory.steps.agent_state import (
 from langchain_qwen_memory.steps.background import aprepare, prepare
 from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
-from langchain_qwen_memory.steps.remembering import archive_failed, to_archive, without_vectors
+from langchain_qwen_memory.steps.remembering import archive_failed, to_archive, unread, without_vectors
 from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring, as_memories, open_archive, owner_of, with_window
 
 _UNANSWERED = 256
@@ -171,8 +171,8 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         end = self._end(state, runtime)
         if end is None:
             return None
-        archive, added, error = self.wiring.archive, None, None
-        if archive is not None and end.fresh:
+        archive, added, error = self.wiring.archive, None, unread({"selection": end.chosen})
+        if archive is not None and end.fresh and not error:
             try:
                 added = archive.append(end.thread.owner.user, end.thread.owner.thread, end.fresh)
             except Exception as failure:  # noqa: BLE001 - the user has the answer; the turn stays in the state
@@ -188,8 +188,8 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         end = self._end(state, runtime)
         if end is None:
             return None
-        archive, added, error = self.wiring.archive, None, None
-        if archive is not None and end.fresh:
+        archive, added, error = self.wiring.archive, None, unread({"selection": end.chosen})
+        if archive is not None and end.fresh and not error:
             try:
                 added = await archive.aappend(end.thread.owner.user, end.thread.owner.thread, end.fresh)
             except Exception as failure:  # noqa: BLE001 - as above

@@ -31,7 +31,7 @@ from langchain_qwen_memory.steps.background import aprepare, prepare
 from langchain_qwen_memory.steps.choosing import begun, leaving_out_refused, selected, shrunk, view_of, viewed
 from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
-from langchain_qwen_memory.steps.remembering import ahead, is_new, is_old, remembered, remembering
+from langchain_qwen_memory.steps.remembering import ahead, is_new, is_old, remembered, remembering, unread
 from langchain_qwen_memory.steps.wiring import (
     CONTROL,
     Owner,
@@ -90,7 +90,8 @@ class _Call:
 
     def choose(self, selection: Selection) -> None:
         """Take a selection."""
-        update = selected(self.thread, selection, before=self.chosen or None)
+        problem = self.arrival.problem if self.arrival is not None else ""
+        update = selected(self.thread, selection, before=self.chosen or None, problem=problem)
         self.chosen = update["selection"]
         if "record" in update:
             self.record = update["record"]
@@ -201,7 +202,7 @@ class _Nodes:
         if is_old(thread):
             return {}
         means = self._means(thread, config, done=True)
-        selection, error = drive(remembering(self.wiring, thread), means.meet, passes=CONTROL)
+        selection, error = drive(remembering(self.wiring, thread, unread(state)), means.meet, passes=CONTROL)
         update = remembered(self.wiring, state, thread, selection, error)
         prepare(self.wiring.memories, self._ahead(thread, update), selection, means)
         return update
@@ -213,7 +214,7 @@ class _Nodes:
         if is_old(thread):
             return {}
         means = self._means(thread, config, done=True)
-        selection, error = await adrive(remembering(self.wiring, thread), means.ameet, passes=CONTROL)
+        selection, error = await adrive(remembering(self.wiring, thread, unread(state)), means.ameet, passes=CONTROL)
         update = remembered(self.wiring, state, thread, selection, error)
         aprepare(self.wiring.memories, self._ahead(thread, update), selection, means)
         return update

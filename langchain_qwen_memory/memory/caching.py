@@ -15,8 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from langchain_qwen_memory.counting.templates import UNSENT, sendable_answer
 from langchain_qwen_memory.memory.render import framed_summary
 from langchain_qwen_memory.memory.turns import Counter
 
@@ -96,15 +97,29 @@ def _places(messages: Sequence[BaseMessage], *, quoted: bool, tools: int, count:
             before = count(message.model_copy(update={"content": blocks[:-1]}))
             yield _Place(at, len(blocks) - 2, tokens + before)
         tokens += count(message)
-        if (at in wanted or isinstance(message, SystemMessage)) and blocks:
-            yield _Place(at, len(blocks) - 1, tokens)
+        if (at in wanted or isinstance(message, SystemMessage)) and (last_sent := _last_sent(message)) >= 0:
+            yield _Place(at, last_sent, tokens)
 
 
 def _nonempty(messages: Sequence[BaseMessage], at: int) -> int:
     """The place of the last message up to `at` that has something to mark: a bare tool call has not."""
-    while at >= 0 and not _blocks(messages[at]):
+    while at >= 0 and _last_sent(messages[at]) < 0:
         at -= 1
     return at
+
+
+def _last_sent(message: BaseMessage) -> int:
+    """The place of the last block that is sent: of an answer words only, not what it spoke or which tools it called."""
+    blocks = list(enumerate(_blocks(message)))
+    return next((at for at, block in reversed(blocks) if _is_sent(block, isinstance(message, AIMessage))), -1)
+
+
+def _is_sent(block: Any, answer: bool) -> bool:
+    if isinstance(block, str):
+        return bool(block)
+    if block.get("type") == "text":
+        return bool(block.get("text"))
+    return sendable_answer(block) if answer else block.get("type") not in UNSENT
 
 
 def _most_wanted(places: list[_Place]) -> list[_Place]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
+from functools import cached_property
 from typing import NamedTuple
 
 from langchain_core.messages import HumanMessage
@@ -33,7 +34,7 @@ _RANKED = 0.5
 """Score of the last turn that a reranker left: above that of the best one's neighbours."""
 _UNSEEN = 0.1
 """Score of the first hit that a reranker was not shown: below all that it was, and their neighbours."""
-_MISFITS = 16
+_MISFITS = 6
 """Turns that are too long for the room left before the search for a shorter one is given up."""
 
 
@@ -150,7 +151,11 @@ class Placing:
 
     def _tokens(self, text: str) -> int:
         """Tokens of a text in the middle of a message."""
-        return self.count(HumanMessage(f"\n\n{text}")) - self.count(HumanMessage("\n"))
+        return self.count(HumanMessage(f"\n\n{text}")) - self._frame
+
+    @cached_property
+    def _frame(self) -> int:
+        return self.count(HumanMessage("\n"))
 
 
 def quotes(chosen: Iterable[Recalled]) -> list[Quote]:

@@ -25,6 +25,12 @@ _SPARE = 3
 """So many times `k` are asked for, since some may not fit into the budget."""
 _SMALL = 20
 """Tokens of a small record: so many times less hits than tokens are asked for where `k` sets no limit."""
+_LARGE = 120
+"""Tokens of a large record, since long replies are cut."""
+_TELLING = 4
+"""So many live turns tell how long this conversation's turns are."""
+_ROOMY = 2
+"""Hits that are asked for would take so many times the budget."""
 _MOST = 200
 """Hits that are asked for at most."""
 _RERANKED = 50
@@ -100,7 +106,7 @@ class RecallMemory(Memory):
         found = yield Search(
             query=self._query(asked, now),
             scope=self.scope,
-            limit=self._limit(),
+            limit=self._limit(conversation),
             exclude=exclude,
             periods=named,
             neighbours=True,
@@ -117,9 +123,13 @@ class RecallMemory(Memory):
         """The question with the dates that its words mean, which stand in the turns' own text."""
         return f"{asked}\n{date_words(asked, at=now, zone=self.zone, chinese=is_chinese(asked))}".strip()
 
-    def _limit(self) -> int:
-        wanted = self.max_tokens // _SMALL if self.k is None else self.k * _SPARE
-        return min(_MOST, max(_SPARE, wanted))
+    def _limit(self, conversation: Conversation) -> int:
+        """How many hits are asked for: each is read whole, so no more than may be placed, and some to choose from."""
+        if self.k is not None:
+            return min(_MOST, max(_SPARE, self.k * _SPARE))
+        known = [min(turn.tokens, _LARGE) for turn in conversation.turns[:-1]]
+        usual = sum(known) // len(known) if len(known) >= _TELLING else 0
+        return min(_MOST, max(_SPARE, _ROOMY * self.max_tokens // max(usual, _ROOMY * _SMALL)))
 
     def _placing(self, conversation: Conversation, question: HumanMessage, exclude: Sequence[str]) -> Placing:
         return Placing(

@@ -8,8 +8,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from langchain_qwen_memory.catalogue import Price, price
-from langchain_qwen_memory.counting.blocks import media_in
+from langchain_qwen_memory.catalogue import Price, model_info, price
+from langchain_qwen_memory.counting.shares import answer_price, media_tokens, plain_cost
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +26,8 @@ class Spent:
     """Of the answer, thinking included."""
     thought: bool
     """Whether it thought, which some models' answers cost more for."""
+    spoke: bool
+    """Whether part of the answer is speech."""
 
 
 def calls_of(messages: Sequence[Any]) -> list[Spent]:
@@ -45,6 +47,7 @@ def _spent(usage: Any) -> Spent:
         created=of_input.get("cache_creation") or 0,
         output=usage["output_tokens"],
         thought=bool(of_output.get("reasoning")),
+        spoke=bool(of_output.get("audio")),
     )
 
 
@@ -70,18 +73,20 @@ def cost_of(
         explicit: Which cache is priced.
 
     Returns:
-        Money and its currency; None where no price is known, or where pictures and sounds have prices of their own
-        and the provider's counts do not tell them from text.
+        Money and its currency; None where no price is known, and of a spoken answer, whose words and speech are billed
+        by rules that no list states. Where pictures and sounds have prices of their own, they count by their formulas.
     """
     total, currency = 0.0, ""
     wrote = any(call.created for call in calls)
+    media = media_tokens(shown, model_info(model))
     for call in calls:
         tier = price(model, region=region, input_tokens=call.input)
-        if tier is None or (tier.input_media is not None and any(True for one in shown for _ in media_in(one.content))):
+        if tier is None or (call.spoke and tier.output_audio is not None):
             return None, ""
         whole = max(1, call.input)
         created = call.created if wrote or not explicit else call.input - call.cached
-        total += call.input * prompt_price(tier, call.cached / whole, created / whole, explicit=explicit)
-        total += call.output * (tier.output_thinking if call.thought else tier.output)
+        share = prompt_price(tier, call.cached / whole, created / whole, explicit=explicit) / tier.input
+        total += plain_cost(tier, call.input, *media) * share
+        total += call.output * answer_price(tier, thought=call.thought, media=any(media))
         currency = tier.currency
     return round(total / 1e6, 9), currency

@@ -459,7 +459,8 @@ def test_thinking_never_reaches_the_summariser():
 
 
 @pytest.mark.parametrize(
-    ("question", "word", "note"), [("这是什么", "摘要", "[图片：image/png]"), ("What is this", "summary", "[picture: image/png]")]
+    ("question", "word", "note"),
+    [("这是什么", "摘要", "[图片：image/png]"), ("What is this", "summary", "[picture: image/png]")],
 )
 def test_media_are_sent_as_the_chat_sent_them_but_not_to_another_model(question, word, note):
     """The chat's own model finds its prefix in the cache; another one, perhaps blind, gets a short note."""
