@@ -15,6 +15,7 @@ from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
 from langchain_qwen_memory.archive.base import Archive
 from langchain_qwen_memory.memory.base import Memory
+from langchain_qwen_memory.memory.turns import is_finished
 from langchain_qwen_memory.nodes import wired_nodes
 from langchain_qwen_memory.state import MemoryState
 from langchain_qwen_memory.steps.model_checks import PromptCache
@@ -133,7 +134,7 @@ def _first_step(state: MemoryState) -> str:
 def _after_remember(state: MemoryState) -> str:
     """On to the model where `remember` only wrote down whose thread it is; not if its question was withdrawn since."""
     record, messages = state.get("record"), state["messages"]
-    waits = bool(messages) and (not isinstance(messages[-1], AIMessage) or bool(messages[-1].tool_calls))
+    waits = bool(messages) and not is_finished(messages[-1])
     return "model" if record and "report" not in record and waits else END
 
 

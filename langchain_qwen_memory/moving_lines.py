@@ -157,7 +157,7 @@ def read_line(line: str | bytes, number: int) -> Turn | Note | tuple[int, int] |
 def _parsed(line: str | bytes, number: int) -> dict[str, Any]:
     try:
         data = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArchiveError(
             f"line {number} is broken ({error}): the file was cut there, or is no export of qwen-memory; "
             "export it again"

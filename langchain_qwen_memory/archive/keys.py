@@ -60,6 +60,9 @@ def searchable_text(messages: Sequence[BaseMessage], *, at: float | None = None,
 
 def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    if "\\ud" in text:  # half of a surrogate pair, as in a stream that was cut: checkpoints write "?" in its place
+        plain_text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+        text = json.dumps(json.loads(plain_text), sort_keys=True, separators=(",", ":"))
     return blake2b(text.encode(), digest_size=KEY_BYTES).hexdigest()
 
 

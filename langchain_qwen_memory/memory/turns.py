@@ -50,8 +50,12 @@ class LiveTurn:
     @property
     def finished(self) -> bool:
         """Whether the model has had the last word: an answer without open tool calls, and not one to be continued."""
-        last = self.messages[-1]
-        return isinstance(last, AIMessage) and not last.tool_calls and not last.additional_kwargs.get("partial")
+        return is_finished(self.messages[-1])
+
+
+def is_finished(last: BaseMessage) -> bool:
+    """Whether a message ends a turn: an answer without open tool calls, and not one to be continued."""
+    return isinstance(last, AIMessage) and not last.tool_calls and not last.additional_kwargs.get("partial")
 
 
 def part_system(messages: Iterable[BaseMessage]) -> tuple[list[SystemMessage], list[BaseMessage]]:

@@ -96,13 +96,7 @@ def everything_in(path):
             yield repr(db.execute(f'SELECT * FROM "{table}"').fetchall())
 
 
-REPEATED = pytest.mark.xfail(
-    strict=True, reason="a server's words that repeat the key still stand in error.body and in what tracers are sent"
-)
-CASES = [pytest.param(case, marks=REPEATED if "repeat" in case else ()) for case in FAULTS]
-
-
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", FAULTS)
 @pytest.mark.parametrize("way", [run_turn, stream_turn])
 def test_the_key_is_nowhere(tmp_path, caplog, capfd, case, way):
     """Log, errors with their causes, callbacks, traces, checkpoints, archive, reports, reprs and what is printed."""
