@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTHONS := 3.11 3.12 3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help chat web test test-all lint format docs bench soak clean
+.PHONY: help chat web test test-all lint format docs audit bench soak clean
 
 help: ## what there is to type
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,10 +42,23 @@ format: $(VENV)/.installed-dev ## mend style
 docs: $(VENV)/.installed-dev ## build the documentation into site/, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(VENV)/.installed-dev ## measure growth beside the peers, cost, search, counting (some twenty minutes)
+audit: $(VENV)/.installed-dev ## look for known holes in what is installed, as far as their database can be reached
+	@$(BIN)/python -m pip install --quiet pip-audit
+	@found=$$($(BIN)/pip-audit --skip-editable --progress-spinner off 2>&1 || true); \
+		echo "$$found" | grep -c "could not be audited" | sed 's/$$/ packages could not be looked up/'; \
+		if echo "$$found" | grep -qE "^Found [0-9]+ known"; then echo "$$found"; exit 1; fi
+
+bench: $(VENV)/.installed-dev ## measure beside the peers, in an environment of their own (some forty minutes)
 	$(BIN)/python -m pip install --quiet --group bench
-	@for b in growth cost archive tokens stream_overhead import_time; do \
-		echo "== benchmarks/$$b.py"; $(BIN)/python benchmarks/$$b.py $(ARGS) || exit 1; done
+	@for b in growth "peers_models --write"; do set -- $$b; name=$$1; shift; \
+		echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/peers_env.py benchmarks/$$name.py "$$@" || exit 1; done
+	@for b in "search --write" archive postgres tokens stream_overhead import_time; do set -- $$b; name=$$1; shift; \
+		echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py "$$@" || exit 1; done
+
+soak: $(VENV)/.installed-dev ## many users at once for ten minutes, on Postgres and on SQLite; then killed a thousand times
+	$(BIN)/python benchmarks/soak.py --users 200 --minutes 10 --store postgres --write
+	$(BIN)/python benchmarks/soak.py --users 50 --minutes 10 --store sqlite --write
+	$(BIN)/python benchmarks/kill.py --kills 1000
 
 clean: ## remove environments and caches
 	rm -rf .venv .venv-* site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,7 +1,7 @@
 """Measures what conversations cost: effective tokens of a call, and what the model still sees of the past for them.
 
-    python benchmarks/cost.py                  # 1,000 turns, a table; about two minutes
-    python benchmarks/cost.py --turns 300
+    python benchmarks/peers_env.py benchmarks/cost.py    # 1,000 turns, a table, beside the peers; some three minutes
+    python benchmarks/cost.py --turns 300 --ours         # without them
 
 All play the same conversation (`conversations.py`) and are asked for prompts only: no time is measured here. The price
 of a call in tokens is
@@ -25,7 +25,8 @@ from checker import Checker
 from conversations import SYSTEM, TOOLS, Planned, conversation
 from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from peers import PEERS, Peer
+from page import needs
+from peers import NEEDED, PEERS, Peer
 from scripted import ScriptedModel
 
 from langchain_qwen_memory import (
@@ -211,6 +212,8 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=1_000)
     parser.add_argument("--ours", action="store_true", help="leave the peers out")
     options = parser.parse_args()
+    if not options.ours:
+        needs(*NEEDED)
     print(HEAD)
     _, promises = run(options.turns, peers=not options.ours)
     sys.exit(1 if told(promises) else 0)

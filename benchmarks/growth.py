@@ -1,7 +1,8 @@
 """Measures what one more turn costs on a thread of 100, 1,000 and 10,000 turns: CPU time, bytes, state, prompts.
 
-    python benchmarks/growth.py            # both tables and the plot go into docs/; about eight minutes on two cores
-    python benchmarks/growth.py --quick    # 100 and 1,000 turns, nothing is written; about two minutes
+    python benchmarks/peers_env.py benchmarks/growth.py    # tables and plot go into docs/; some twelve minutes
+    python benchmarks/growth.py --quick                    # 100 and 1,000 turns, nothing is written
+    python benchmarks/growth.py --only default             # only memories and peers with this in their name
 
 Each memory gets a thread of each length, with SqliteSaver and SqliteArchive in files of their own, a model that takes
 no time, and the conversation of `conversations.py`. The last 60 turns of a thread are played one by one and those
@@ -39,7 +40,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langmem.short_term import RunningSummary
 from page import needs, plot, version_line, write_section
-from peers import PEERS, Peer
+from peers import NEEDED, PEERS, Peer
 from scripted import ScriptedModel
 from view import view_milliseconds
 
@@ -295,7 +296,7 @@ def section(growth: Sequence[str], prompts: Sequence[str], turns: int) -> str:
     """The text between the markers."""
     return "\n".join(
         [
-            f"Written by `python benchmarks/growth.py`. {version_line()}",
+            f"Written by `python benchmarks/peers_env.py benchmarks/growth.py`. {version_line()}",
             "",
             "One more turn on a long thread: SqliteSaver and SqliteArchive in files, a model that takes no time, the",
             "median of the turns measured. Rows are what the saver stores, keys included; the file also holds SQLite's",
@@ -322,7 +323,7 @@ def main() -> None:
     parser.add_argument("--every-turn", action="store_true", help="play all turns of our threads one by one")
     parser.add_argument("--only", help="only memories and peers with this in their name; writes nothing")
     options = parser.parse_args()
-    needs("matplotlib")
+    needs("matplotlib", *(() if options.only else NEEDED))
     sizes, begun = SIZES[:2] if options.quick else SIZES, time.monotonic()
     lines, promises, curves = head(sizes), [], {}
     print("\n".join(lines))

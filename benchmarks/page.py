@@ -80,4 +80,8 @@ def needs(*modules: str) -> None:
 
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        sys.exit(f"This benchmark needs {', '.join(missing)}: python -m pip install --group bench")
+        program = Path(sys.argv[0]).name
+        sys.exit(
+            f"This benchmark needs {', '.join(missing)}: python -m pip install --group bench; where these are peers, "
+            f"python benchmarks/peers_env.py benchmarks/{program}"
+        )

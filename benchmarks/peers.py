@@ -15,6 +15,17 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.prebuilt import ToolNode
 from langmem.short_term import SummarizationNode
+from peers_more import (
+    EXACT,
+    DeltaState,
+    buffer_window_view,
+    deep_graph,
+    deep_view,
+    editing,
+    editing_graph,
+    summary_buffer_view,
+    wrapped_view,
+)
 from scripted import ScriptedModel
 
 TRIGGER = 5_600
@@ -111,12 +122,10 @@ def _next_step(state: Any) -> str:
     return "tools" if isinstance(last, AIMessage) and last.tool_calls else END
 
 
-def plain_graph(cut: View) -> Callable[[ScriptedModel, ScriptedModel, Any], Any]:
+def plain_graph(cut: View, state: type[Any] = MessagesState) -> Callable[[ScriptedModel, ScriptedModel, Any], Any]:
     def make(chat: ScriptedModel, _: ScriptedModel, saver: Any) -> Any:
         bound = chat.bind_tools(TOOLS)
-        graph = _with_tools(
-            StateGraph(MessagesState), lambda state: {"messages": [bound.invoke(cut(state["messages"]))]}
-        )
+        graph = _with_tools(StateGraph(state), lambda state: {"messages": [bound.invoke(cut(state["messages"]))]})
         return graph.compile(checkpointer=saver)
 
     return make
@@ -139,6 +148,9 @@ def middleware_graph(chat: ScriptedModel, summariser: ScriptedModel, saver: Any)
     return create_agent(chat, TOOLS, system_prompt=SYSTEM, middleware=[middleware(summariser)], checkpointer=saver)
 
 
+NEEDED = ("langmem", "deepagents", "langchain_classic")
+"""What the peers are; `peers_env.py` brings them."""
+
 PEERS = (
     Peer("plain MessagesState", lambda _: whole, plain_graph(whole)),
     Peer("trim_messages, exact counter", lambda _: trimmed, plain_graph(trimmed)),
@@ -158,5 +170,14 @@ PEERS = (
             model, token_counter=size_of, trim_tokens_to_summarize=None, keep=("tokens", TRIGGER // 2)
         ),
     ),
+    Peer("plain DeltaChannel", lambda _: whole, plain_graph(whole, DeltaState)),
+    Peer("ContextEditingMiddleware", lambda model: wrapped_view(editing(**EXACT), model), editing_graph),
+    Peer("deepagents' summarisation", deep_view, deep_graph),
+    Peer(
+        "deepagents' summarisation, tuned",
+        lambda model: deep_view(model, trim_tokens_to_summarize=None, **EXACT),
+    ),
+    Peer("ConversationBufferWindowMemory, k=30", buffer_window_view),
+    Peer("ConversationSummaryBufferMemory, 5,600 tokens", summary_buffer_view),
 )
 """Tuned: an exact token counter, and no cut of what the summariser reads."""
