@@ -133,7 +133,7 @@ class Life:
     def archive(self) -> Any:
         if self.store == "sqlite":
             return SqliteArchive(self.database)
-        from langchain_qwen_memory.archive.postgres import PostgresArchive
+        from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 
         return PostgresArchive(self.database)
 

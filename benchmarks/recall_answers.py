@@ -10,7 +10,7 @@ from langchain_core.messages import HumanMessage
 
 from benchmarks.recall_data import Question, Talk
 from benchmarks.recall_views import Finder, Ordered, count, placed
-from langchain_qwen_memory.archive.fulltext import count_words, query_words
+from langchain_qwen_memory.archive.finding.fulltext import count_words, query_words
 
 BUDGETS = (1_000, 2_000, 4_000, 8_000)
 Show: TypeAlias = Callable[[Question, int], str]

@@ -127,7 +127,7 @@ def _answers(answers: Mapping[str, Mapping[int, float]]) -> Iterator[str]:
 
 
 def _weights(told: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    yield "What the folds chose (`langchain_qwen_memory.archive.fusion.Weights`):\n"
+    yield "What the folds chose (`langchain_qwen_memory.archive.finding.fusion.Weights`):\n"
     for name, lines in told.items():
         yield from (f"- {name}: {line}" for line in lines)
     yield ""

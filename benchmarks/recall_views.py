@@ -18,7 +18,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 import langchain_qwen_memory.archive.memory_search as searching
 from benchmarks.recall_data import THREAD, USER, Evidence, Talk
 from langchain_qwen_memory.archive import Hit, InMemoryArchive, root_key
-from langchain_qwen_memory.archive.fusion import Candidates, Weights, fused
+from langchain_qwen_memory.archive.finding.fusion import Candidates, Weights, fused
 from langchain_qwen_memory.memory.base import Conversation, Limits, Recalled, Search, Selection, drive
 from langchain_qwen_memory.memory.placing import quotes
 from langchain_qwen_memory.memory.recall import RecallMemory

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.recall_data import Question
 from benchmarks.recall_views import Finder, count, searched_for
-from langchain_qwen_memory.archive.fusion import Weights, fused
+from langchain_qwen_memory.archive.finding.fusion import Weights, fused
 
 BUDGETS = (500, 1_000, 2_000, 4_000)
 DENSE = (0.3, 0.4, 0.5, 0.6, 0.7)

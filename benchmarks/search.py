@@ -30,8 +30,9 @@ from archive import QUESTIONS, timed, turns, vocabulary
 from langchain_core.embeddings import Embeddings
 from page import version_line, write_section
 
-from langchain_qwen_memory.archive import SqliteArchive, Turn, root_key, sqlite_searched, turn_key
-from langchain_qwen_memory.archive.fulltext import count_words
+from langchain_qwen_memory.archive import SqliteArchive, Turn, root_key, turn_key
+from langchain_qwen_memory.archive.finding.fulltext import count_words
+from langchain_qwen_memory.archive.sqlite import searched as sqlite_searched
 from langchain_qwen_memory.archive.stored import pack
 
 TIMES = 51

@@ -72,7 +72,7 @@ async def postgres(url: str | None, savers: int) -> AsyncIterator[Store]:
     from psycopg.rows import dict_row
     from psycopg_pool import AsyncConnectionPool
 
-    from langchain_qwen_memory.archive.postgres import PostgresArchive
+    from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 
     server = None if url else _server()
     place = url or server.database()

@@ -24,8 +24,8 @@ from archive import QUESTIONS, turns
 from search import NAMES, Drawn, median
 
 from langchain_qwen_memory.archive import Archive, SqliteArchive
-from langchain_qwen_memory.archive.indexed import IndexedArchive
-from langchain_qwen_memory.archive.zvec_index import ZvecIndex
+from langchain_qwen_memory.archive.index.archive import IndexedArchive
+from langchain_qwen_memory.archive.index.zvec import ZvecIndex
 
 DIMENSION = 384
 APPENDED = 200

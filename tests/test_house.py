@@ -22,6 +22,7 @@ MEMORY_WING = (
     "run",
     "threads",
     "middleware",
+    "moving",
 )
 MODEL_WING = ("chat_models", "dashscope", "embeddings", "rerank", "qwen")
 HEAVY = (

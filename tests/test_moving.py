@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from langchain_qwen_memory.archive import InMemoryArchive, SqliteArchive, root_key, turn_key
 from langchain_qwen_memory.errors import ArchiveError, MemoryOptionError
-from langchain_qwen_memory.moving import aexport_lines, aimport_lines, export_lines, import_lines, read_marks
+from langchain_qwen_memory.moving.exchange import aexport_lines, aimport_lines, export_lines, import_lines, read_marks
 from tests.archive.contract import STRANGE_IDS, asked, chain, fill, say, turn
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
         turn_key,
     )
     from langchain_qwen_memory.archive.memory import InMemoryArchive
-    from langchain_qwen_memory.archive.postgres import PostgresArchive
-    from langchain_qwen_memory.archive.sqlite import SqliteArchive
+    from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
+    from langchain_qwen_memory.archive.sqlite.archive import SqliteArchive
 
 __all__ = [
     "Appended",
@@ -34,7 +34,7 @@ __all__ = [
     "turn_key",
 ]
 
-_ELSEWHERE = {"InMemoryArchive": "memory", "PostgresArchive": "postgres", "SqliteArchive": "sqlite"}
+_ELSEWHERE = {"InMemoryArchive": "memory", "PostgresArchive": "postgres.archive", "SqliteArchive": "sqlite.archive"}
 
 
 def __getattr__(name: str) -> Any:

@@ -95,10 +95,10 @@ class ArchiveCalls(ABC):
         """Turns that fit a query by its words and, with embeddings, by its meaning; best first, newer among equals.
 
         In each thread only one lineage is searched: that of its newest turn, or of its head in `heads`. How the
-        two scores become one is told in `langchain_qwen_memory.archive.fusion`.
+        two scores become one is told in `langchain_qwen_memory.archive.finding.fusion`.
 
         Args:
-            query: plain text; no operators. Words as in `langchain_qwen_memory.archive.fulltext`.
+            query: plain text; no operators. Words as in `langchain_qwen_memory.archive.finding.fulltext`.
             user: whose turns; never more than one user's.
             thread: one thread, or None for all threads of the user.
             heads: keys by thread, for threads where another lineage is meant; an unknown key has an empty lineage.

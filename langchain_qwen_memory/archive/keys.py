@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from langchain_qwen_memory.archive.dates import date_words, day_line
+from langchain_qwen_memory.archive.finding.dates import date_words, day_line
 from langchain_qwen_memory.archive.stored import plain, whole
 from langchain_qwen_memory.counting.blocks import findable, media_in
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 from langchain_qwen_memory.archive.base import root_key
 from langchain_qwen_memory.archive.batch import Batch, Late, Made, Question
 from langchain_qwen_memory.archive.embedding import Embedded, Space, check_space
-from langchain_qwen_memory.archive.fulltext import count_words
+from langchain_qwen_memory.archive.finding.fulltext import count_words
 from langchain_qwen_memory.archive.holding import ThreadLocks
 from langchain_qwen_memory.archive.hybrid import HEALED, PATIENCE, HybridArchive
 from langchain_qwen_memory.archive.memory_search import Branches, cosines, rank

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from langchain_qwen_memory.archive.batch import Question
 from langchain_qwen_memory.archive.embedding import DIGITS
-from langchain_qwen_memory.archive.fulltext import query_words
-from langchain_qwen_memory.archive.fusion import Candidates, fused
-from langchain_qwen_memory.archive.ranking import Postings, bm25, leaders
+from langchain_qwen_memory.archive.finding.fulltext import query_words
+from langchain_qwen_memory.archive.finding.fusion import Candidates, fused
+from langchain_qwen_memory.archive.finding.ranking import Postings, bm25, leaders
 from langchain_qwen_memory.archive.turn import Hit, Turn
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.archive.embedding import Vectors
-    from langchain_qwen_memory.archive.fusion import Floats
+    from langchain_qwen_memory.archive.finding.fusion import Floats
 
 __all__ = ["Branches", "cosines", "rank"]
 

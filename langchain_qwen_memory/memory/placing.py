@@ -11,7 +11,7 @@ from typing import NamedTuple
 from langchain_core.messages import HumanMessage
 
 from langchain_qwen_memory.archive.base import Hit, Turn
-from langchain_qwen_memory.archive.fulltext import query_words
+from langchain_qwen_memory.archive.finding.fulltext import query_words
 from langchain_qwen_memory.memory.base import Recalled
 from langchain_qwen_memory.memory.quoting import extract, quotation
 from langchain_qwen_memory.memory.render import Quote, beside

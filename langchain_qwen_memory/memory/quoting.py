@@ -10,7 +10,7 @@ from itertools import pairwise
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from langchain_qwen_memory.archive.base import Turn
-from langchain_qwen_memory.archive.fulltext import count_words
+from langchain_qwen_memory.archive.finding.fulltext import count_words
 from langchain_qwen_memory.memory.media import said_with_media
 from langchain_qwen_memory.memory.text import is_chinese
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from langchain_core.messages import HumanMessage
 
 from langchain_qwen_memory.archive.base import Hit
-from langchain_qwen_memory.archive.dates import Period, date_words, periods
+from langchain_qwen_memory.archive.finding.dates import Period, date_words, periods
 from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Need, Rerank, Scope, Search, Selection
 from langchain_qwen_memory.memory.placing import Placing, after_all, in_order

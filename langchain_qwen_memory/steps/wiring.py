@@ -271,7 +271,7 @@ def open_archive(archive: Archive | str | PathLike[str] | None) -> Archive | Non
         return archive
     path = str(archive)
     if path.startswith(("postgresql://", "postgres://")):
-        from langchain_qwen_memory.archive.postgres import PostgresArchive
+        from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 
         return PostgresArchive(path)
     if "://" in path:
@@ -279,7 +279,7 @@ def open_archive(archive: Archive | str | PathLike[str] | None) -> Archive | Non
             f'archive={path.rpartition("@")[2]!r}: this version opens SQLite files, as in archive="chat.db", Postgres '
             'databases, as in archive="postgresql://user:password@host/name", and takes Archive objects of your own.'
         )
-    from langchain_qwen_memory.archive.sqlite import SqliteArchive
+    from langchain_qwen_memory.archive.sqlite.archive import SqliteArchive
 
     return SqliteArchive(path)
 

@@ -19,7 +19,7 @@ from langchain_qwen_memory.terminal.stores import open_archive, saver_of
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
-    from langchain_qwen_memory.moving import Line, Marks, Moved
+    from langchain_qwen_memory.moving.exchange import Line, Marks, Moved
 
 
 def export(
@@ -46,7 +46,7 @@ def export(
     Raises:
         MisuseError: There is nothing to export, or the file is there already.
     """
-    from langchain_qwen_memory.moving import export_lines
+    from langchain_qwen_memory.moving.exchange import export_lines
 
     with ExitStack() as stack:
         reader = stack.enter_context(open_reader(place, user or "", say))
@@ -74,7 +74,7 @@ def _opened(output: Path | None, say: Say, *, resume: bool) -> Iterator[tuple[Bi
     with output.open("rb+" if output.exists() else "wb") as file:
         marks = None
         if resume and file.readable():
-            from langchain_qwen_memory.moving import read_marks
+            from langchain_qwen_memory.moving.exchange import read_marks
 
             marks = read_marks(file)
             file.truncate(marks.offset)
@@ -116,7 +116,7 @@ def import_(
         MisuseError: There is no such file.
         ArchiveError: It is broken, with the line.
     """
-    from langchain_qwen_memory.moving import import_lines
+    from langchain_qwen_memory.moving.exchange import import_lines
 
     place.check(say)
     if source is not None and not source.is_file():
@@ -135,7 +135,7 @@ def import_(
 
 
 def _take(steps: Iterator[Moved], file: BinaryIO, size: int | None, say: Say, *, shown: bool) -> Moved:
-    from langchain_qwen_memory.moving import Moved
+    from langchain_qwen_memory.moving.exchange import Moved
 
     moved = Moved()
     with progress(say("importing"), shown=shown) as advance:

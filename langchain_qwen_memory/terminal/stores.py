@@ -60,11 +60,11 @@ def open_archive(place: Place, say: Say, *, embeddings: Embeddings | None = None
     """
     given: Mapping[str, Any] = {} if embeddings is None else {"embeddings": embeddings}
     if place.is_postgres:
-        from langchain_qwen_memory.archive.postgres import PostgresArchive
+        from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 
         with opening(place, say):
             return _set_up(PostgresArchive(str(place.given), **given))
-    from langchain_qwen_memory.archive.sqlite import SqliteArchive
+    from langchain_qwen_memory.archive.sqlite.archive import SqliteArchive
 
     if not create and not place.path.exists():
         raise MisuseError(say("no_archive", db=place.shown))

@@ -5,7 +5,7 @@ import zlib
 
 from langchain_core.embeddings import Embeddings
 
-from langchain_qwen_memory.archive.fulltext import count_words
+from langchain_qwen_memory.archive.finding.fulltext import count_words
 
 SAME = {"puppi": "dog", "hound": "dog", "狗": "dog", "car": "automobil", "vehicl": "automobil", "车": "automobil"}
 """Stems that mean the same."""

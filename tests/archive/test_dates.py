@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from langchain_qwen_memory.archive.dates import date_words, day_line, named_days, periods
+from langchain_qwen_memory.archive.finding.dates import date_words, day_line, named_days, periods
 from langchain_qwen_memory.archive.keys import searchable_text
 
 TODAY = date(2026, 5, 14)  # a Thursday

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_qwen_memory.archive.fulltext import MOST_WORDS, count_words, query_words
+from langchain_qwen_memory.archive.finding.fulltext import MOST_WORDS, count_words, query_words
 
 
 @pytest.mark.parametrize(

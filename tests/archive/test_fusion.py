@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from langchain_qwen_memory.archive.fusion import Candidates, Weights, fused
+from langchain_qwen_memory.archive.finding.fusion import Candidates, Weights, fused
 
 ALONE = Weights(follows=0, leads=0)
 

@@ -6,10 +6,10 @@ from langchain_core.messages import HumanMessage
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_qwen_memory.archive import InMemoryArchive, SqliteArchive, root_key
-from langchain_qwen_memory.archive.fulltext import count_words
-from langchain_qwen_memory.archive.index import owner_of
-from langchain_qwen_memory.archive.indexed import IndexedArchive
-from langchain_qwen_memory.archive.vector_store_index import VectorStoreIndex
+from langchain_qwen_memory.archive.finding.fulltext import count_words
+from langchain_qwen_memory.archive.index.archive import IndexedArchive
+from langchain_qwen_memory.archive.index.base import owner_of
+from langchain_qwen_memory.archive.index.vector_store import VectorStoreIndex
 from langchain_qwen_memory.errors import MemoryOptionError
 from tests.archive.contract import ArchiveContract, chain, fill, found, turn
 from tests.archive.meaning import SAME, Meaning

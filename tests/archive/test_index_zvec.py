@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from langchain_qwen_memory.archive import InMemoryArchive, SqliteArchive
-from langchain_qwen_memory.archive.index import owner_of
-from langchain_qwen_memory.archive.indexed import IndexedArchive
+from langchain_qwen_memory.archive.index.archive import IndexedArchive
+from langchain_qwen_memory.archive.index.base import owner_of
 from langchain_qwen_memory.errors import ArchiveError
 from tests.archive.contract import ArchiveContract, chain, fill, found, say, turn
 from tests.archive.meaning import Meaning
@@ -17,7 +17,7 @@ from tests.archive.vector_contract import VectorContract
 
 pytest.importorskip("zvec", reason="zvec is not installed: pip install langchain-qwen-memory[zvec]")
 
-from langchain_qwen_memory.archive.zvec_index import ZvecIndex
+from langchain_qwen_memory.archive.index.zvec import ZvecIndex
 
 
 class Unsearched(InMemoryArchive):
@@ -70,7 +70,7 @@ def archive(tmp_path, folder):
 def test_two_processes_cannot_have_one_index_open(archive, folder):
     """A second process is told which folder is taken and what to do instead; the first goes on."""
     fill(archive, "u", "t", ["a puppy", "tea"])
-    code = f"from langchain_qwen_memory.archive.zvec_index import ZvecIndex; ZvecIndex({str(folder)!r})"
+    code = f"from langchain_qwen_memory.archive.index.zvec import ZvecIndex; ZvecIndex({str(folder)!r})"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert other.returncode == 1
     assert f"ArchiveError: the index in {folder} is open already" in other.stderr
@@ -127,8 +127,8 @@ def test_a_call_makes_up_for_a_few_turns_and_the_archive_is_searched_meanwhile(a
 KILLED = """
 import os, sys
 from langchain_qwen_memory.archive import SqliteArchive
-from langchain_qwen_memory.archive.indexed import IndexedArchive
-from langchain_qwen_memory.archive.zvec_index import ZvecIndex
+from langchain_qwen_memory.archive.index.archive import IndexedArchive
+from langchain_qwen_memory.archive.index.zvec import ZvecIndex
 from tests.archive.contract import chain, fill
 from tests.archive.meaning import Meaning
 

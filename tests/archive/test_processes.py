@@ -106,7 +106,8 @@ def test_a_process_killed_inside_a_transaction_leaves_no_half_turn(tmp_path):
     path = tmp_path / "chat.db"
     code = f"""
 import os, signal
-from langchain_qwen_memory.archive import SqliteArchive, postings, root_key
+from langchain_qwen_memory.archive import SqliteArchive, root_key
+from langchain_qwen_memory.archive.sqlite import postings
 from tests.archive.contract import chain
 archive = SqliteArchive({str(path)!r})
 turns = chain(root_key("u", "t"), ["alarm one", "alarm two"])

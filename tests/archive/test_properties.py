@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
 
-from langchain_qwen_memory.archive import InMemoryArchive, SqliteArchive, postings, root_key
-from langchain_qwen_memory.archive.fusion import Candidates, fused
+from langchain_qwen_memory.archive import InMemoryArchive, SqliteArchive, root_key
+from langchain_qwen_memory.archive.finding.fusion import Candidates, fused
+from langchain_qwen_memory.archive.sqlite import postings
 from tests.archive.contract import turn
 
 WORDS = ["alpha", "beta", "gamma", "泵", "漏水", "KM-3000", "delta", "omega"]

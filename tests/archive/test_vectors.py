@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
 
-from langchain_qwen_memory.archive import InMemoryArchive, SqliteArchive, postings, root_key, vectors
+from langchain_qwen_memory.archive import InMemoryArchive, SqliteArchive, root_key
+from langchain_qwen_memory.archive.sqlite import postings, vectors
 from langchain_qwen_memory.errors import ArchiveError, EmbeddingMismatchError
 from tests.archive.contract import chain, fill, found, turn
 from tests.archive.meaning import Meaning

@@ -7,7 +7,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_qwen_memory import RecallMemory, WindowMemory, create_chat_graph, run_turn, stream_turn, transcript
-from langchain_qwen_memory.archive.postgres import PostgresArchive
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 from tests.postgres.server import Server
 from tests.scripted import ScriptedChatModel
 

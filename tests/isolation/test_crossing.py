@@ -41,7 +41,7 @@ def test_a_crowd_on_postgres_keeps_its_words_apart(postgres):
 
 @pytest.fixture
 def postgres():
-    from langchain_qwen_memory.archive.postgres import PostgresArchive
+    from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
     from tests.postgres.server import Server
 
     try:

@@ -17,7 +17,7 @@ from langchain_qwen_memory import (
 )
 from langchain_qwen_memory.archive import root_key
 from langchain_qwen_memory.errors import ArchiveError
-from langchain_qwen_memory.moving import export_lines, import_lines
+from langchain_qwen_memory.moving.exchange import export_lines, import_lines
 from tests.archive.contract import chain
 from tests.scripted import ScriptedChatModel
 

@@ -18,7 +18,7 @@ from langchain_core.messages import HumanMessage
 
 from langchain_qwen_memory import RecallMemory, WindowMemory, arun_turn, create_chat_graph, run_turn
 from langchain_qwen_memory.archive import root_key
-from langchain_qwen_memory.archive.postgres import PostgresArchive
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 from langchain_qwen_memory.threads import atranscript, transcript
 from tests.archive.contract import chain
 from tests.scripted import ScriptedChatModel

@@ -2,7 +2,7 @@
 
 import pytest
 
-from langchain_qwen_memory.archive.postgres import PostgresArchive
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 from tests.postgres.server import Server
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from langchain_qwen_memory.archive.postgres import PostgresArchive
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 from tests.archive.contract import ArchiveContract
 from tests.archive.vector_contract import VectorContract
 

@@ -11,7 +11,7 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from langchain_qwen_memory import arun_turn, create_chat_graph, run_turn, stream_turn, transcript
-from langchain_qwen_memory.archive.postgres import PostgresArchive
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.nodes import wiring_of
 from tests.postgres.child import CONFIG, chat

@@ -2,14 +2,14 @@
 
 import pytest
 
-from langchain_qwen_memory.archive.indexed import IndexedArchive
-from langchain_qwen_memory.archive.postgres import PostgresArchive
+from langchain_qwen_memory.archive.index.archive import IndexedArchive
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 from tests.archive.contract import chain, fill, found
 from tests.archive.meaning import Meaning
 
 pytest.importorskip("zvec", reason="zvec is not installed: pip install langchain-qwen-memory[zvec]")
 
-from langchain_qwen_memory.archive.zvec_index import ZvecIndex
+from langchain_qwen_memory.archive.index.zvec import ZvecIndex
 
 
 def test_an_index_gets_the_vectors_that_postgres_has(url, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from langchain_qwen_memory.archive import InMemoryArchive, root_key
-from langchain_qwen_memory.archive.postgres import PostgresArchive
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 from langchain_qwen_memory.errors import ArchiveError
 from tests.archive.contract import asked, chain, fill, found, turn
 from tests.archive.meaning import Meaning
@@ -44,7 +44,7 @@ def test_without_psycopg_the_extra_is_named():
     code = """
 import sys
 sys.modules["psycopg"] = None
-from langchain_qwen_memory.archive.postgres import PostgresArchive
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 PostgresArchive("postgresql://host/chat")
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from langchain_qwen_memory.archive.postgres import PostgresArchive
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 from langchain_qwen_memory.errors import ArchiveError
 from tests.archive.contract import fill, found
 
@@ -109,7 +109,7 @@ def test_a_forked_process_makes_its_own_connections(url):
 import os
 from tests.archive.contract import chain, fill
 from langchain_qwen_memory.archive import root_key
-from langchain_qwen_memory.archive.postgres import PostgresArchive
+from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
 archive = PostgresArchive({url!r})
 fill(archive, "u", "before", ["alarm"])
 children = []

@@ -1,0 +1,1 @@
+"""How turns are found: words, dates, scores, and how scores become one."""

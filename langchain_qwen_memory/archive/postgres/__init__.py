@@ -1,0 +1,1 @@
+"""The archive in a Postgres database: its tables, its full text, its vectors."""

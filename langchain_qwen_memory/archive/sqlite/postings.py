@@ -1,0 +1,248 @@
+"""The full text of a SQLite archive: per user, newest turns one by one, older ones in inverted segments.
+
+Updating a list per word at each turn would rewrite a page of the file for each word of the turn. So the words
+of a turn are first kept in one row (`fresh`); 64 such rows are turned over into a segment, a row per word, and
+small segments are merged when they hold 512 turns together. A turn is thus rewritten twice in its life, and a
+search reads at most 64 rows and then, per word, one row of each segment. Everything is keyed by user: others'
+turns cost nothing.
+"""
+
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from langchain_qwen_memory.archive.finding.ranking import Postings, bm25, in_reach
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from langchain_qwen_memory.archive.finding.ranking import Flags, Floats
+
+    Table = npt.NDArray[Any]
+
+__all__ = ["SCHEMA", "add", "drop", "drop_user", "scored"]
+
+MANY = 2_000
+"""Mentions of a question's words that are looked at in a longer history than this, about."""
+FEWEST = 4
+"""Words of a question that are looked up however common they are."""
+FRESH = 64
+"""Turns of a user that are kept one by one before they become a segment."""
+FULL = 512
+"""Turns that small segments must hold together to be merged, once and for all."""
+MOST = 255
+"""A count that fills its byte; BM25 tells no difference above it."""
+
+TURN = [("turn", "<u4"), ("branch", "<u4"), ("position", "<u4"), ("length", "<u4")]
+"""A turn in a segment's table; its place there is its slot."""
+ENTRY = [("slot", "<u2"), ("count", "u1")]
+"""A word's mention in a turn of the segment."""
+ENTRY_BYTES = 3
+
+SCHEMA = """
+CREATE TABLE qwen_memory_fresh (
+    user INTEGER, slot INTEGER, turn INTEGER, branch INTEGER, position INTEGER, length INTEGER, words TEXT,
+    PRIMARY KEY (user, slot)) WITHOUT ROWID;
+CREATE TABLE qwen_memory_segments (id INTEGER PRIMARY KEY, user INTEGER, size INTEGER, turns BLOB);
+CREATE INDEX qwen_memory_segments_user ON qwen_memory_segments (user, size);
+CREATE TABLE qwen_memory_words (
+    segment INTEGER, word TEXT, entries BLOB, PRIMARY KEY (segment, word)) WITHOUT ROWID;
+"""
+
+
+def add(db: sqlite3.Connection, user: int, turn: tuple[int, int, int], words: Counter[str]) -> None:
+    """Index one turn, given as (id, branch, position), inside the caller's transaction."""
+    slot = db.execute("SELECT coalesce(max(slot), -1) + 1 FROM qwen_memory_fresh WHERE user = ?", (user,)).fetchone()[0]
+    listed = "".join(f"{word} {min(count, MOST)}\n" for word, count in words.items())
+    row = (user, slot, *turn, words.total(), "\n" + listed)
+    db.execute("INSERT INTO qwen_memory_fresh VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    if slot + 1 >= FRESH:
+        _seal(db, user)
+
+
+def scored(
+    db: sqlite3.Connection, user: int, words: Collection[str], reach: Sequence[tuple[int, int]]
+) -> tuple["Table", "Flags", "Floats"]:
+    """All turns of a user, which of them lie on the lineages searched, and their scores for a question's words.
+
+    `reach` tells the lineages as (branch, last position) pairs. Must run inside one transaction.
+    """
+    import numpy as np
+
+    numbers = {word: number for number, word in enumerate(sorted(words))}  # in one order, so that equals add up equally
+    turns, starts, fresh = _turns(db, user)
+    reached = in_reach(turns["branch"], turns["position"], reach)
+    if not numbers or not len(turns):
+        return turns, reached, np.zeros(len(turns))
+    if len(turns) > MANY:
+        numbers = _telling(db, numbers, starts)
+    postings = _postings(db, numbers, starts, fresh, len(turns) - len(fresh))
+    return turns, reached, bm25(turns["length"], reached, postings)
+
+
+def drop(db: sqlite3.Connection, user: int, turns: Collection[int]) -> None:
+    """Take turns of a user out of the index; no word of them stays."""
+    import numpy as np
+
+    db.executemany("DELETE FROM qwen_memory_fresh WHERE user = ? AND turn = ?", ((user, turn) for turn in turns))
+    gone = np.array(sorted(turns), dtype="<u4")
+    for segment, table in _segments(db, user):
+        if np.isin(table["turn"], gone).any():
+            _merge(db, user, [(segment, table)], gone)
+
+
+def drop_user(db: sqlite3.Connection, user: int) -> None:
+    """Take all turns of a user out of the index."""
+    mine = "segment IN (SELECT id FROM qwen_memory_segments WHERE user = ?)"
+    db.execute(f"DELETE FROM qwen_memory_words WHERE {mine}", (user,))  # noqa: S608
+    db.execute("DELETE FROM qwen_memory_segments WHERE user = ?", (user,))
+    db.execute("DELETE FROM qwen_memory_fresh WHERE user = ?", (user,))
+
+
+def _seal(db: sqlite3.Connection, user: int) -> None:
+    """Turn the fresh rows over into a segment, and merge small segments that are enough for a full one."""
+    import numpy as np
+
+    query = "SELECT turn, branch, position, length, words FROM qwen_memory_fresh WHERE user = ? ORDER BY slot"
+    rows = db.execute(query, (user,)).fetchall()
+    lists: defaultdict[str, bytearray] = defaultdict(bytearray)
+    for slot, row in enumerate(rows):
+        place = slot.to_bytes(2, "little")
+        for line in row[4].split("\n")[1:-1]:
+            word, count = line.split(" ")
+            lists[word] += place + bytes((int(count),))
+    _store(db, user, np.array([row[:4] for row in rows], dtype=TURN), lists.items())
+    db.execute("DELETE FROM qwen_memory_fresh WHERE user = ?", (user,))
+    small = _segments(db, user, below=FULL)
+    if sum(len(table) for _, table in small) >= FULL:
+        _merge(db, user, small, np.array([], dtype="<u4"))
+
+
+def _store(db: sqlite3.Connection, user: int, turns: "Table", lists: Iterable[tuple[str, bytes | bytearray]]) -> None:
+    segment = db.execute(
+        "INSERT INTO qwen_memory_segments (user, size, turns) VALUES (?, ?, ?)",
+        (user, len(turns), turns.tobytes()),
+    ).lastrowid
+    rows = ((segment, word, entries) for word, entries in sorted(lists))
+    db.executemany("INSERT INTO qwen_memory_words VALUES (?, ?, ?)", rows)
+
+
+def _segments(db: sqlite3.Connection, user: int, below: int = 1 << 32) -> list[tuple[int, "Table"]]:
+    """A user's segments of fewer than `below` turns with their tables, oldest first."""
+    import numpy as np
+
+    query = "SELECT id, turns FROM qwen_memory_segments WHERE user = ? AND size < ? ORDER BY id"
+    rows = db.execute(query, (user, below)).fetchall()
+    tables = [(segment, np.frombuffer(turns, dtype=TURN)) for segment, turns in rows]
+    return sorted(tables, key=lambda pair: int(pair[1]["turn"][0]))
+
+
+def _merge(db: sqlite3.Connection, user: int, segments: list[tuple[int, "Table"]], gone: "npt.NDArray[Any]") -> None:
+    """Put segments into one, without the turns that are gone; nothing is stored where none stays."""
+    import numpy as np
+
+    lists: defaultdict[str, list[bytes]] = defaultdict(list)
+    tables, start = [], 0
+    for segment, table in segments:
+        stays = ~np.isin(table["turn"], gone)
+        slots = np.where(stays, np.cumsum(stays) - 1 + start, -1)
+        for word, entries in _moved(db, segment, slots):
+            lists[word].append(entries)
+        tables.append(table[stays])
+        start += len(tables[-1])
+        db.execute("DELETE FROM qwen_memory_words WHERE segment = ?", (segment,))
+        db.execute("DELETE FROM qwen_memory_segments WHERE id = ?", (segment,))
+    if start:
+        _store(db, user, np.concatenate(tables), ((word, b"".join(parts)) for word, parts in lists.items()))
+
+
+def _moved(db: sqlite3.Connection, segment: int, slots: "npt.NDArray[Any]") -> list[tuple[str, bytes]]:
+    """A segment's lists with each slot replaced by its new one; -1 means that the turn is gone."""
+    import numpy as np
+
+    rows = db.execute("SELECT word, entries FROM qwen_memory_words WHERE segment = ?", (segment,)).fetchall()
+    if not rows:
+        return []
+    entries = np.frombuffer(b"".join(row[1] for row in rows), dtype=ENTRY)
+    places = slots[entries["slot"]]
+    stays = places >= 0
+    kept = entries[stays]  # indexing with flags copies
+    kept["slot"] = places[stays]
+    before = np.concatenate(([0], np.cumsum(stays)))
+    ends = before[np.cumsum([len(row[1]) // ENTRY_BYTES for row in rows])] * ENTRY_BYTES
+    data, begin, moved = kept.tobytes(), 0, []
+    for (word, _), end in zip(rows, ends.tolist(), strict=True):
+        if end > begin:
+            moved.append((word, data[begin:end]))
+        begin = end
+    return moved
+
+
+def _turns(db: sqlite3.Connection, user: int) -> tuple["Table", dict[int, int], list[str]]:
+    """All turns of a user in one table, the row where each segment starts, and the words of the last rows."""
+    import numpy as np
+
+    segments = _segments(db, user)
+    query = "SELECT turn, branch, position, length, words FROM qwen_memory_fresh WHERE user = ? ORDER BY slot"
+    fresh = db.execute(query, (user,)).fetchall()
+    starts, start = {}, 0
+    for segment, table in segments:
+        starts[segment] = start
+        start += len(table)
+    tables = [table for _, table in segments]
+    tables.append(np.array([row[:4] for row in fresh], dtype=TURN))
+    return np.concatenate(tables), starts, [row[4] for row in fresh]
+
+
+def _postings(
+    db: sqlite3.Connection, numbers: dict[str, int], starts: dict[int, int], fresh: list[str], first: int
+) -> Postings:
+    """Where the words of a question stand: in segments, then in fresh turns, whose rows begin at `first`."""
+    import numpy as np
+
+    marks, owned = ", ".join("?" * len(numbers)), ", ".join(map(str, starts))
+    where = f"segment IN ({owned}) AND word IN ({marks})"
+    query = f"SELECT segment, word, entries FROM qwen_memory_words WHERE {where}"  # noqa: S608
+    found = db.execute(query, tuple(numbers)).fetchall()
+    late = np.array(_mentions(numbers, fresh, first), dtype=np.int64).reshape(-1, 3)
+    entries = np.frombuffer(b"".join(row[2] for row in found), dtype=ENTRY)
+    sizes = [len(row[2]) // ENTRY_BYTES for row in found] + [1] * len(late)
+    starting = np.array([starts[row[0]] for row in found] + late[:, 0].tolist(), dtype=np.int64)
+    naming = np.array([numbers[row[1]] for row in found] + late[:, 1].tolist(), dtype=np.int64)
+    rows, words = np.repeat(starting, sizes), np.repeat(naming, sizes)
+    rows[: len(entries)] += entries["slot"]
+    return Postings(rows, words, np.concatenate((entries["count"], late[:, 2])))
+
+
+def _telling(db: sqlite3.Connection, numbers: dict[str, int], starts: dict[int, int]) -> dict[str, int]:
+    """The rarest words of a question, as many as have MANY mentions together, and the four rarest in any case.
+
+    A word that stands in every other turn tells next to nothing and costs the most: without it, a search in a long
+    history takes little longer than in a short one.
+    """
+    marks, owned = ", ".join("?" * len(numbers)), ", ".join(map(str, starts))
+    where = f"segment IN ({owned}) AND word IN ({marks})"
+    query = f"SELECT word, sum(length(entries)) FROM qwen_memory_words WHERE {where} GROUP BY word"  # noqa: S608
+    mentions = {word: size // ENTRY_BYTES for word, size in db.execute(query, tuple(numbers))}
+    kept: dict[str, int] = {}
+    total = 0
+    for word in sorted(numbers, key=lambda word: (mentions.get(word, 0), word)):
+        total += mentions.get(word, 0)
+        if total > MANY and len(kept) >= FEWEST:
+            break
+        kept[word] = numbers[word]
+    return kept
+
+
+def _mentions(numbers: dict[str, int], fresh: list[str], first: int) -> list[tuple[int, int, int]]:
+    """Mentions of the words in fresh turns: (row, word, count)."""
+    found = []
+    for word, number in numbers.items():
+        sought = f"\n{word} "
+        for row, listed in enumerate(fresh, first):
+            place = listed.find(sought)
+            if place >= 0:
+                begin = place + len(sought)
+                found.append((row, number, int(listed[begin : listed.index("\n", begin)])))
+    return found

@@ -1,0 +1,1 @@
+"""Threads as JSON Lines: out of one archive, into another."""
