@@ -14,7 +14,16 @@ from typing import Any
 
 from langchain_qwen_memory.catalogue import ModelInfo, model_info
 
-__all__ = ["MARKS", "audio_tokens", "image_size", "image_tokens", "media_data", "video_tokens", "wav_seconds"]
+__all__ = [
+    "MARKS",
+    "audio_tokens",
+    "image_size",
+    "image_tokens",
+    "media_data",
+    "picture_size",
+    "video_tokens",
+    "wav_seconds",
+]
 
 MARKS = 2
 """Tokens that open and close a picture or film."""
@@ -54,7 +63,8 @@ class _Box:
     high: float
 
     def tokens(self, width: int, height: int) -> int:
-        """Tokens of one picture, without its marks."""
+        """Tokens of one picture, without its marks; a side of 0, as a broken header says, counts as 1."""
+        width, height = max(1, width), max(1, height)
         tall, wide = (max(self.side, round(length / self.side) * self.side) for length in (height, width))
         if tall * wide > self.high:
             shrink = sqrt(height * width / self.high)
@@ -87,7 +97,7 @@ def image_tokens(block: Mapping[str, Any], info: ModelInfo, *, high_resolution: 
     high = int(_said(block, "max_pixels") or rules.image_max_pixels)
     if high_resolution:
         high = rules.image_max_pixels_high
-    size = _stated_size(block) or image_size(media_data(block, "image", "image_url") or b"")
+    size = _stated_size(block) or picture_size(block)
     if size is None:
         return high // side**2 + MARKS
     return _Box(side=side, low=low, high=high).tokens(*size) + MARKS
@@ -136,6 +146,11 @@ def audio_tokens(block: Mapping[str, Any], info: ModelInfo) -> int:
     return ceil(max(1.0, float(seconds)) * (info.audio_tokens_per_second or DENSEST_AUDIO))
 
 
+def picture_size(block: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Returns (width, height) in pixels of the picture whose data stand in a block, or None; only its head is read."""
+    return image_size(media_data(block, "image", "image_url", most=_HEAD) or b"")
+
+
 def image_size(data: bytes) -> tuple[int, int] | None:  # noqa: PLR0911 - one line a format
     """Returns (width, height) in pixels from the head of PNG, JPEG, GIF, WEBP or BMP data, or None."""
     try:
@@ -170,22 +185,22 @@ def wav_seconds(data: bytes) -> float | None:
     return None
 
 
-def media_data(block: Mapping[str, Any], *places: str) -> bytes | None:
+def media_data(block: Mapping[str, Any], *places: str, most: int | None = None) -> bytes | None:
     """Returns the bytes that stand in a content block, or None where it only points to them.
 
     Reads LangChain's `base64` and `data`, Anthropic's `source`, OpenAI's `{"image_url": {"url": ...}}` and DashScope's
-    `{"image": ...}`.
+    `{"image": ...}`; of base64 the first `most` bytes, where that is enough.
     """
     for place in ("base64", "data", "url", "source", *places):
         held = block.get(place)
         if isinstance(held, Mapping):
             held = held.get("url") or held.get("data")
-        if held and (data := _decode(held, bare=place in {"base64", "data", "source"})):
+        if held and (data := _decode(held, bare=place in {"base64", "data", "source"}, most=most)):
             return data
     return None
 
 
-def _decode(held: object, *, bare: bool = False) -> bytes | None:
+def _decode(held: object, *, bare: bool = False, most: int | None = None) -> bytes | None:
     if isinstance(held, bytes | bytearray):
         return bytes(held)
     if not isinstance(held, str):
@@ -195,7 +210,7 @@ def _decode(held: object, *, bare: bool = False) -> bytes | None:
     elif not bare:
         return None
     try:
-        return base64.b64decode(held)
+        return base64.b64decode(held if most is None else held[: most // 3 * 4])
     except (binascii.Error, ValueError):
         return None
 

@@ -95,7 +95,8 @@ _FOREIGN = {"non_standard", "executable_code", "code_execution_result", "web_sea
 _FOREIGN |= {"server_tool_call", "server_tool_call_chunk", "server_tool_result", "server_tool_use"}
 UNSENT = frozenset(_THOUGHTS | _CALLS | _FOREIGN)
 """Blocks that are not sent as content, and so not counted: thinking is not history, calls have a place of their own,
-and the rest is another provider's. Of an answer, no block is sent that is neither text nor a medium."""
+and the rest is another provider's. Of an answer, no block is sent that is no text."""
+_WORDS = frozenset({"text", "text-plain", "refusal"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,8 +166,8 @@ def tool_text(tool: Mapping[str, Any], facts: TemplateFacts) -> str:
 
 
 def sendable_answer(block: Mapping[str, Any]) -> bool:
-    """Whether a block of an answer is one that Qwen can be sent back; another provider's answers hold others."""
-    return block.get("type") in {"text", "text-plain", "refusal", "file", *_KINDS}
+    """Whether a block of an answer is sent back: its words are; what it spoke or drew, and others' blocks, are not."""
+    return block.get("type") in _WORDS
 
 
 def _content(content: str | list[Any], info: ModelInfo, *, high_resolution: bool) -> tuple[str, int]:

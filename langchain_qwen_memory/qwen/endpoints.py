@@ -4,7 +4,19 @@ from types import MappingProxyType
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-__all__ = ["REGIONS", "Server", "ServerKind", "endpoint_url", "other_regions", "region_of", "server_of", "shown_url"]
+__all__ = [
+    "COMPATIBLE",
+    "NATIVE",
+    "REGIONS",
+    "Server",
+    "ServerKind",
+    "endpoint_url",
+    "native_url",
+    "other_regions",
+    "region_of",
+    "server_of",
+    "shown_url",
+]
 
 Server = Literal["auto", "dashscope", "vllm", "sglang", "llama.cpp", "ollama", "openrouter"]
 """What a user may say of the server; "auto" leaves it to the URL."""
@@ -12,7 +24,8 @@ Server = Literal["auto", "dashscope", "vllm", "sglang", "llama.cpp", "ollama", "
 ServerKind = Literal["dashscope", "self-hosted", "vllm", "sglang", "llama.cpp", "ollama", "openrouter"]
 """What the server is taken to be. "self-hosted": OpenAI-compatible, nothing more is known."""
 
-_PATH = "/compatible-mode/v1"
+COMPATIBLE, NATIVE = "/compatible-mode/v1", "/api/v1"
+"""Where the service's two protocols begin: OpenAI's and its own."""
 
 REGIONS = MappingProxyType(
     {
@@ -39,19 +52,25 @@ def endpoint_url(*, region: str | None = None, workspace: str | None = None) -> 
     """
     name, (region_id, public) = _region(region or "beijing")
     if workspace:
-        return f"https://{workspace}.{region_id}.maas.aliyuncs.com{_PATH}"
+        return f"https://{workspace}.{region_id}.maas.aliyuncs.com{COMPATIBLE}"
     if public is None:
         raise ValueError(
             f"region={name!r} is served at workspace hosts only: give workspace=... as well, "
             f"the id of your workspace in that region."
         )
-    return f"https://{public}{_PATH}"
+    return f"https://{public}{COMPATIBLE}"
+
+
+def native_url(url: str) -> str:
+    """Returns the base URL of DashScope's own protocol beside that of the compatible one; others stay as they are."""
+    url = url.rstrip("/")
+    return url.removesuffix(COMPATIBLE) + NATIVE if url.endswith(COMPATIBLE) else url
 
 
 def other_regions(url: str) -> dict[str, str]:
-    """Returns region -> base URL of the public endpoints other than the given one."""
-    host = urlsplit(url).hostname
-    return {name: f"https://{public}{_PATH}" for name, (_, public) in REGIONS.items() if public and public != host}
+    """Returns region -> base URL of the public endpoints other than the given one, for the same protocol."""
+    host, path = urlsplit(url).hostname, NATIVE if url.endswith(NATIVE) else COMPATIBLE
+    return {name: f"https://{public}{path}" for name, (_, public) in REGIONS.items() if public and public != host}
 
 
 def region_of(url: str) -> str | None:

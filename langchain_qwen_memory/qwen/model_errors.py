@@ -34,6 +34,7 @@ from langchain_core.exceptions import (
     ModelTimeoutError,
 )
 
+from langchain_qwen_memory.errors import page_of
 from langchain_qwen_memory.qwen.endpoints import ServerKind, other_regions, server_of, shown_url
 
 __all__ = [
@@ -127,6 +128,9 @@ _OVERFLOW = re.compile(
 )
 """What DashScope, vLLM, SGLang, llama.cpp and Ollama say of a prompt that is too long."""
 
+_WRONG_WAY = re.compile(r"url error, please check url")
+_OTHER_WAY = "It is served by the other of text and multimodal generation: give multimodal=True, or False."
+
 _WORDS = (
     (_OVERFLOW, QwenContextOverflowError),
     (re.compile("in good standing"), QwenArrearsError),
@@ -178,9 +182,12 @@ def service_errors(url: str, *, secrets: Sequence[str] = (), kind: ServerKind | 
     try:
         yield
     except openai.APIError as error:
-        # Not "from error": its text and traceback repeat the server's words, in which a key may stand.
         own = (kind or server_of(url)) != "dashscope"
-        raise _translated(error, shown_url(url), secrets, own=own) from None
+        _scrub(error, secrets)
+        told = _translated(error, shown_url(url), secrets, own=own)
+        if page_of(type(told)) not in getattr(told, "__notes__", ()):
+            told.add_note(page_of(type(told)))
+        raise told from None
 
 
 def _translated(error: openai.APIError, url: str, secrets: Sequence[str], *, own: bool) -> openai.APIError:
@@ -196,10 +203,43 @@ def _translated(error: openai.APIError, url: str, secrets: Sequence[str], *, own
         return QwenConnectionError(message=f"No connection to {url}, or it broke off: {reason}.", request=error.request)
     message, code, request_id = _said(error)
     kind = _kind(error, message, code)
-    text = _hidden(_text(message, code, request_id, _advice(kind, url, code, own=own)), secrets)
+    advice = _OTHER_WAY if _WRONG_WAY.search(message) else _advice(kind, url, code, own=own)
+    text = _hidden(_text(message, code, request_id, advice), secrets)
     if not issubclass(kind, openai.APIStatusError) or not hasattr(error, "response"):
         return kind(message=text, request=error.request, body=error.body)
     return kind(message=text, response=error.response, body=error.body)
+
+
+def _scrub(error: openai.APIError, secrets: Sequence[str]) -> None:
+    """Take secrets out of the SDK's own error: it stays reachable as the context of ours, and loggers read it."""
+    error.args = tuple(_hidden_in(one, secrets) for one in error.args)
+    error.message, error.body = _hidden(error.message, secrets), _hidden_in(error.body, secrets)
+    if isinstance(error, openai.APIStatusError):
+        error.response = _without_secrets(error.response, secrets)
+
+
+def _hidden_in(value: Any, secrets: Sequence[str]) -> Any:
+    """A body without secrets, which a server may repeat: tracers are given it."""
+    if isinstance(value, str):
+        return _hidden(value, secrets)
+    if isinstance(value, dict):
+        return {_hidden_in(key, secrets): _hidden_in(one, secrets) for key, one in value.items()}
+    return [_hidden_in(one, secrets) for one in value] if isinstance(value, list) else value
+
+
+def _without_secrets(response: Any, secrets: Sequence[str]) -> Any:
+    """The response itself, or one without secrets where it repeats them."""
+    try:
+        text = response.text
+    except RuntimeError:  # a stream that was not read
+        return response
+    told = f"{text}{dict(response.headers)}"
+    if _hidden(told, secrets) == told:
+        return response
+    headers = {name: _hidden(said, secrets) for name, said in response.headers.items() if name != "content-encoding"}
+    content = _hidden(text, secrets).encode()
+    headers.pop("content-length", None)
+    return type(response)(response.status_code, headers=headers, content=content, request=response.request)
 
 
 def _said(error: openai.APIError) -> tuple[str, str, str]:
@@ -241,8 +281,11 @@ def _kind(error: openai.APIError, message: str, code: str) -> type[openai.APIErr
     if said := next((kind for words, kind in _WORDS if words.search(message)), None):
         return said
     status, plain = getattr(error, "status_code", None), code.lower().replace("_", "")
-    if coded := _CODES.get(plain) or _CODES.get(plain.partition(".")[0]):
+    first = "" if "invalidparameter" in plain else plain.partition(".")[0]  # InternalError.Algo.InvalidParameter
+    if coded := _CODES.get(plain) or _CODES.get(first):
         return coded
+    if "invalidparameter" in plain:
+        return QwenInvalidRequestError
     if status is None:
         return QwenInvalidRequestError if "invalid" in plain else QwenResponseError
     return _STATUSES.get(status, QwenServerError if status >= _SERVER_FAILS else QwenInvalidRequestError)

@@ -50,6 +50,7 @@ class AnswerReader:
         self._logprobs: dict[str, Any] | None = None
         self._usage: dict[str, Any] | None = None
         self._about: dict[str, Any] = {}
+        self._found: dict[str, Any] = {}
         self.finish_reason: str | None = None
         """Why the model stopped; None: it has not yet."""
         self.began = False
@@ -67,6 +68,8 @@ class AnswerReader:
     def _take(self, event: dict[str, Any]) -> Delta | None:
         if usage := event.get("usage"):
             self._usage = usage
+        if found := event.get("search_info"):
+            self._find(found)
         choices = event.get("choices")
         choice = choices[0] if choices else None
         if choice is None or choice.get("index"):  # a stream shows the first choice only
@@ -134,12 +137,14 @@ class AnswerReader:
     def _read(self, delta: dict[str, Any], logprobs: dict[str, Any] | None) -> Delta | None:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning") or ""
         content, fragments, audio = delta.get("content") or "", delta.get("tool_calls"), delta.get("audio")
-        if not (reasoning or content or fragments or audio or logprobs):
+        beside = delta.get("beside") or {}
+        if not (reasoning or content or fragments or audio or logprobs or beside):
             return None
         reasoning, text = self._whole("reasoning", reasoning), self._whole("answer", _plain(content))
         parted = self._part(reasoning, text, ends=bool(content or fragments))
         calls = self._calls.add(fragments) if fragments else []
-        extra = self._hear(audio) if audio else {}
+        extra = (self._hear(audio) if audio else {}) | beside
+        self._extra |= beside
         if logprobs:
             self._logprobs = _joined(self._logprobs, logprobs)
         if not (parted.reasoning or parted.answer or calls or extra or logprobs):
@@ -192,8 +197,12 @@ class AnswerReader:
         self._extra["audio"] = heard | joined
         return {"audio": piece}
 
+    def _find(self, found: dict[str, Any]) -> None:
+        """Takes what a search found; the events after the one that names it repeat it as nothing."""
+        self._found |= {key: value for key, value in found.items() if value or key not in self._found}
+
     def _generation_info(self) -> dict[str, Any]:
-        return {"finish_reason": self.finish_reason}
+        return {"finish_reason": self.finish_reason} | ({"search_info": self._found} if self._found else {})
 
     def _all_logprobs(self) -> dict[str, Any]:
         return {"logprobs": self._logprobs} if self._logprobs else {}

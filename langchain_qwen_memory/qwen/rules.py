@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain_qwen_memory.catalogue import ModelInfo
 from langchain_qwen_memory.qwen.endpoints import ServerKind
+from langchain_qwen_memory.qwen.media_rules import speaks
 from langchain_qwen_memory.qwen.structured import (
     JSON_ONLY,
     is_forced,
@@ -50,8 +51,8 @@ def settle(
 ) -> Plan:
     """Decides; changes `knobs` and `params`, which are the call's own copies.
 
-    On Alibaba's service a forced tool choice, JSON mode and an answer already begun (`partial`) are refused while
-    thinking. There, thinking is switched off for the call; where it cannot be (QwQ, Qwen3-Thinking), the tool choice
+    On Alibaba's service a forced tool choice, JSON mode, a spoken answer and one already begun (`partial`) are refused
+    while thinking. There, thinking is switched off for the call; where it cannot be (QwQ, Qwen3-Thinking), the choice
     becomes "auto" and the format a sentence, with a warning. A server of one's own is taken to allow them all.
 
     Args:
@@ -79,11 +80,15 @@ def settle(
         if _is_json_mode(answer_format) and (thinks or not info.json_mode):
             _warn(f"{info.name} has no JSON mode: it is only asked in words for JSON.")
             answer_format, instruction = None, instruction or JSON_ONLY
+        if thinks and info.thinking != "always" and speaks(params):
+            knobs |= {"enable_thinking": False, "thinking_budget": None, "reasoning_effort": None}
+            thinks, asked = False, False
         _drop_useless_switch(info, knobs)
     params |= {"tools": tools, "tool_choice": choice, "response_format": answer_format}
     return Plan(
         thinks=thinks,
-        must_stream=server == "dashscope" and (info.streams_only or (info.thinking_streams_only and thinks)),
+        must_stream=server == "dashscope"
+        and (info.streams_only or speaks(params) or (info.thinking_streams_only and thinks)),
         opens=server != "dashscope" and _opens(info, asked, thinks=thinks),
         told_off=asked is False and not thinks,
         instruction=instruction,

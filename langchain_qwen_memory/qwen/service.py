@@ -8,12 +8,11 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
 from langchain_qwen_memory.qwen.calls import Link, clear_key, common_names, resolve_url
+from langchain_qwen_memory.qwen.endpoints import COMPATIBLE, NATIVE, native_url
 from langchain_qwen_memory.qwen.model_errors import QwenResponseError, service_errors
-from langchain_qwen_memory.qwen.transport import RAW, Clients, whole_answer
+from langchain_qwen_memory.qwen.transport import RAW, OpenAIClients, whole_answer
 
 __all__ = ["QwenService", "UnusableAnswerError", "gathered"]
-
-_COMPATIBLE, _NATIVE = "/compatible-mode/v1", "/api/v1"
 
 T = TypeVar("T")
 
@@ -60,7 +59,7 @@ class QwenService(BaseModel):
     http_async_client: Any = Field(default=None, exclude=True, repr=False)
     """A client of one's own for asynchronous calls."""
 
-    _clients: Clients = PrivateAttr()
+    _clients: OpenAIClients = PrivateAttr()
     _link: Link = PrivateAttr()
 
     @model_validator(mode="before")
@@ -90,7 +89,7 @@ class QwenService(BaseModel):
             raise ValueError(f"No key for {url}: set DASHSCOPE_API_KEY or give api_key=...")
         self._link = link
         options = {"base_url": url, "api_key": key or "none", "max_retries": self.max_retries}
-        self._clients = Clients(
+        self._clients = OpenAIClients(
             options | ({"timeout": self.timeout} if self.timeout is not None else {}),
             http_client=self.http_client,
             http_async_client=self.http_async_client,
@@ -100,8 +99,8 @@ class QwenService(BaseModel):
     def _compatible(self, path: str) -> str:
         """The URL of an endpoint of the compatible protocol."""
         url = self._link.url
-        if self._link.kind == "dashscope" and url.endswith(_NATIVE):
-            url = url.removesuffix(_NATIVE) + _COMPATIBLE
+        if self._link.kind == "dashscope" and url.endswith(NATIVE):
+            url = url.removesuffix(NATIVE) + COMPATIBLE
         return url + path
 
     def _native(self, path: str) -> str:
@@ -110,14 +109,12 @@ class QwenService(BaseModel):
         Raises:
             ValueError: If the base URL is that of a server which does not speak it.
         """
-        url = self._link.url
-        if url.endswith(_COMPATIBLE):
-            return url.removesuffix(_COMPATIBLE) + _NATIVE + path
-        if url.endswith(_NATIVE):
+        url = native_url(self._link.url)
+        if url.endswith(NATIVE):
             return url + path
         raise ValueError(
             f"base_url={url!r} does not lead to DashScope's own protocol, which is needed here: give a URL that ends "
-            f"in {_COMPATIBLE} or {_NATIVE}, or region=... instead."
+            f"in {COMPATIBLE} or {NATIVE}, or region=... instead."
         )
 
     def _post(self, url: str, body: dict[str, Any], *, holds: str, read: Callable[[dict[str, Any]], T]) -> T:

@@ -1,39 +1,34 @@
 """Carries requests to a Qwen server and its answers back: clients of one's own, and streams read event by event."""
 
-import asyncio
 import json
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from threading import Lock
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary, finalize
 
 import openai
 
+from langchain_qwen_memory.qwen.clients import Clients
 from langchain_qwen_memory.qwen.endpoints import shown_url
 from langchain_qwen_memory.qwen.model_errors import QwenConnectionError, QwenResponseError, ReportedError
 
 _Client = TypeVar("_Client", openai.OpenAI, openai.AsyncOpenAI)
 
-__all__ = ["RAW", "AsyncEventStream", "Clients", "EventStream", "whole_answer"]
+__all__ = ["RAW", "AsyncEventStream", "EventStream", "OpenAIClients", "is_error", "trusted", "whole_answer"]
 
 
 RAW = {"X-Stainless-Raw-Response": "true"}
 """The header by which OpenAI's SDK hands over the HTTP response as it came, instead of a parsed model of OpenAI's."""
 
 
-class Clients:
-    """The HTTP clients of one model object, made when first used.
-
-    An asynchronous client's open connections belong to the event loop they were made in, and break in any other. So
-    there is one per loop, closed when its loop shuts down.
+class OpenAIClients(Clients[openai.OpenAI, openai.AsyncOpenAI]):
+    """Clients of OpenAI's SDK, which carries the compatible protocol.
 
     Args:
         options: Options of `openai.OpenAI` that hold for both kinds.
         http_client: The caller's own client for synchronous calls.
-        http_async_client: The caller's own client for asynchronous calls, used in whatever loop.
+        http_async_client: The caller's own client for asynchronous calls.
         proxy: URL of a proxy.
     """
 
@@ -45,47 +40,29 @@ class Clients:
         http_async_client: Any = None,
         proxy: str | None = None,
     ) -> None:
+        super().__init__(http_client=http_client, http_async_client=http_async_client)
         self._options = dict(options)
-        self._http_client = http_client
-        self._http_async_client = http_async_client
         self._proxy = proxy
-        self._lock = Lock()
-        self._sync: openai.OpenAI | None = None
-        self._async: WeakKeyDictionary[Any, tuple[openai.AsyncOpenAI, AsyncGenerator[None, None]]] = WeakKeyDictionary()
 
-    @property
-    def sync(self) -> openai.OpenAI:
-        """The client for synchronous calls; safe between threads."""
-        with self._lock:
-            if self._sync is None:
-                http = self._http_client or openai.DefaultHttpxClient(proxy=self._proxy, verify=_trusted())
-                self._sync = _nobody_else(openai.OpenAI(**self._options, http_client=http))
-                if self._http_client is None:
-                    finalize(self, self._sync.close)  # not left to the sockets, which would complain
-            return self._sync
+    def _made(self) -> openai.OpenAI:
+        http = self._http_client or openai.DefaultHttpxClient(proxy=self._proxy, verify=trusted())
+        return _nobody_else(openai.OpenAI(**self._options, http_client=http))
 
-    async def of_this_loop(self) -> openai.AsyncOpenAI:
-        """The client for asynchronous calls in the running loop."""
-        loop = asyncio.get_running_loop()
-        for old in [old for old in self._async if old.is_closed()]:
-            self._async.pop(old, None)  # its client holds the loop, so that a weak key alone would keep both
-        entry = self._async.get(loop)
-        if entry is None or (entry[0].is_closed() and self._http_async_client is None):
-            http = self._http_async_client or openai.DefaultAsyncHttpxClient(proxy=self._proxy, verify=_trusted())
-            client = _nobody_else(openai.AsyncOpenAI(**self._options, http_client=http))
-            life = self._life(client, loop)
-            entry = self._async[loop] = (client, life)
-            await anext(life)
-        return entry[0]
+    async def _amade(self) -> openai.AsyncOpenAI:
+        http = self._http_async_client or openai.DefaultAsyncHttpxClient(proxy=self._proxy, verify=trusted())
+        return _nobody_else(openai.AsyncOpenAI(**self._options, http_client=http))
 
-    async def _life(self, client: openai.AsyncOpenAI, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
-        """Closes and forgets a client when its loop ends: loops close the generators begun in them, nothing else."""
-        try:
-            yield
-        finally:
-            self._async.pop(loop, None)
-            if self._http_async_client is None:
-                await client.close()
+    @staticmethod
+    def _shut(client: openai.OpenAI) -> None:
+        client.close()
+
+    @staticmethod
+    async def _ashut(client: openai.AsyncOpenAI) -> None:
+        await client.close()
+
+    @staticmethod
+    def _is_shut(client: openai.OpenAI | openai.AsyncOpenAI) -> bool:
+        return client.is_closed()
 
 
 def _library() -> Any:
@@ -99,7 +76,7 @@ def request_to(url: str) -> Any:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """Returns the certificates that are trusted, read once: for each client anew that takes 50 ms."""
     context: ssl.SSLContext = _library().create_ssl_context()
     return context
@@ -161,12 +138,13 @@ class AsyncEventStream(openai.AsyncStream[dict[str, Any]]):
             await self.response.aclose()
 
 
-def whole_answer(response: Any, *, holds: str = "choices") -> dict[str, Any]:
+def whole_answer(response: Any, *, holds: str = "choices", ends: str = "/v1") -> dict[str, Any]:
     """Returns the JSON of a whole answer if it is one.
 
     Args:
         response: The HTTP response, read.
         holds: The key that an answer of the endpoint has and an error has not.
+        ends: How base URLs of its protocol end.
 
     Raises:
         QwenResponseError: If it is not: HTML of a proxy, an empty body, no choices.
@@ -179,11 +157,11 @@ def whole_answer(response: Any, *, holds: str = "choices") -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         raise QwenResponseError(
-            message=f"{url} answered with no JSON object but {text[:200]!r}. Is base_url right? Most end in /v1.",
+            message=f"{url} answered with no JSON object but {text[:200]!r}. Is base_url right? Most end in {ends}.",
             request=response.request,
             body=None,
         )
-    if _is_error(body, holds):
+    if is_error(body, holds):
         raise ReportedError(body, response)
     if not body.get(holds):
         raise QwenResponseError(
@@ -216,10 +194,11 @@ def _event(data: str, response: Any) -> dict[str, Any]:
         raise QwenResponseError(
             f"The stream had an event that is no object: {data[:80]!r}.", response.request, body=None
         )
-    if _is_error(event):
+    if is_error(event):
         raise ReportedError(event, response)
     return event
 
 
-def _is_error(body: dict[str, Any], holds: str = "choices") -> bool:
-    return bool(body.get("error")) or (holds not in body and "message" in body and "code" in body)
+def is_error(body: dict[str, Any], holds: str = "choices") -> bool:
+    """Whether a body of status 200 says that something went wrong, in either protocol's form."""
+    return bool(body.get("error")) or (not body.get(holds) and "message" in body and "code" in body)

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_qwen_memory.catalogue import ModelInfo, model_info
 from langchain_qwen_memory.qwen.endpoints import ServerKind
+from langchain_qwen_memory.qwen.media_rules import check_media
 from langchain_qwen_memory.qwen.rules import Plan, settle
 from langchain_qwen_memory.qwen.structured import JSON_WORD, mentions_json, with_instruction
 from langchain_qwen_memory.qwen.wire_messages import wire_messages
@@ -137,6 +138,8 @@ def wire_request(
     """
     planned, dialect = plan_request(messages, defaults, call, server=server), _DIALECTS[server]
     params, plan = dict(planned.params), planned.plan
+    if server == "dashscope":
+        check_media(messages, model_info(params["model"]), params)
     stream_options = params.pop("stream_options", None) or {}
     written = wire_messages(
         messages,

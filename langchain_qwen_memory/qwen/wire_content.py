@@ -8,7 +8,7 @@ from langchain_qwen_memory.counting.templates import UNSENT
 
 __all__ = ["plain_text", "wire_content"]
 
-_TAKEN = "text, image, video and audio blocks, by URL, data URI, base64 or bytes"
+_TAKEN = "text, image, video and audio blocks, by URL, data URI, base64 or bytes; files by media_block(path)"
 
 
 def wire_content(content: str | list[str | dict[str, Any]], *, raw_audio: bool = False) -> str | list[dict[str, Any]]:
@@ -64,24 +64,38 @@ def _text(block: dict[str, Any]) -> dict[str, Any]:
     return {"type": "text", "text": _sendable(str(block.get("text") or block.get("refusal") or ""))}
 
 
+def _fetched(url: str) -> str:
+    """The URL, unless it names a file of this machine: message text is no place from which files may be opened."""
+    if url.startswith("file:"):
+        raise ValueError(
+            f"{url!r} is a file of this machine, which the service cannot fetch and this package does not open for a "
+            "message. Read it yourself: from langchain_qwen_memory.media import media_block; media_block(path)."
+        )
+    return url
+
+
+def _held(given: str | dict[str, Any]) -> dict[str, Any]:
+    held = {"url": given} if isinstance(given, str) else given
+    _fetched(held["url"])
+    return held
+
+
 def _image(block: dict[str, Any]) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": _uri(block, "image")}}
 
 
 def _image_url(block: dict[str, Any]) -> dict[str, Any]:
-    given = block["image_url"]
-    return {"type": "image_url", "image_url": {"url": given} if isinstance(given, str) else given}
+    return {"type": "image_url", "image_url": _held(block["image_url"])}
 
 
 def _video(block: dict[str, Any]) -> dict[str, Any]:
     if isinstance(block.get("video"), list):
-        return {"type": "video", "video": block["video"]}  # a film given as its frames
+        return {"type": "video", "video": [_fetched(frame) for frame in block["video"]]}  # a film as its frames
     return {"type": "video_url", "video_url": {"url": _uri(block, "video")}}
 
 
 def _video_url(block: dict[str, Any]) -> dict[str, Any]:
-    given = block["video_url"]
-    return {"type": "video_url", "video_url": {"url": given} if isinstance(given, str) else given}
+    return {"type": "video_url", "video_url": _held(block["video_url"])}
 
 
 def _audio(block: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +121,7 @@ def _sound(block: dict[str, Any]) -> tuple[str, str]:
     """Returns a URL, a data URI or plain base64, and the format, empty if it is not said."""
     if block.get("type") == "input_audio":
         given = block["input_audio"]
-        return given["data"], given.get("format") or ""
+        return _fetched(given["data"]), given.get("format") or ""
     mime = block.get("mime_type") or ""
     sound_format = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}.get(mime.rpartition("/")[2], mime.rpartition("/")[2])
     return _reference(block) or _base64(block, "audio"), sound_format
@@ -139,7 +153,10 @@ def _uri(block: dict[str, Any], medium: str) -> str:
 def _reference(block: dict[str, Any]) -> str | None:
     url = block.get("url") or (block.get("source") or {}).get("url")
     given = block.get(str(block.get("type")))
-    return url or (given if isinstance(given, str) else None)  # {"type": "image", "image": url} is DashScope's own form
+    found = url or (
+        given if isinstance(given, str) else None
+    )  # {"type": "image", "image": url} is DashScope's own form
+    return found and _fetched(str(found))
 
 
 def _base64(block: dict[str, Any], medium: str) -> str:
@@ -155,7 +172,7 @@ def _base64(block: dict[str, Any], medium: str) -> str:
 
 
 def _is_reference(data: str) -> bool:
-    return data.startswith(("data:", "http://", "https://", "oss://", "file://"))
+    return data.startswith(("data:", "http://", "https://", "oss://"))
 
 
 _WRITERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -47,6 +47,8 @@ def wire_messages(
     for i, message in enumerate(messages):
         fields = reasoning_fields if all_reasoning or i > newest else ()
         written += _write(message, fields, raw_audio=raw_audio)
+    for earlier in written[:-1]:
+        earlier.pop("partial", None)  # an answer was gone on with once; in later turns it is one like any other
     return written
 
 
@@ -76,7 +78,8 @@ def _write(message: BaseMessage, reasoning_fields: Sequence[str], *, raw_audio: 
 def _assistant(
     message: AIMessage, content: str | list[dict[str, Any]], reasoning_fields: Sequence[str]
 ) -> dict[str, Any]:
-    written: dict[str, Any] = {"role": "assistant", "content": plain_text(content)} | _name(message)
+    words = content if _is_marked(content) else plain_text(content)
+    written: dict[str, Any] = {"role": "assistant", "content": words} | _name(message)
     if reasoning := reasoning_of(message):
         written |= dict.fromkeys(reasoning_fields, reasoning)
     if calls := list(_calls(message)):
@@ -84,6 +87,11 @@ def _assistant(
     if message.additional_kwargs.get("partial"):
         written["partial"] = True
     return written
+
+
+def _is_marked(content: str | list[dict[str, Any]]) -> bool:
+    """Whether an answer, which goes back as text alone, carries a mark for the explicit cache."""
+    return not isinstance(content, str) and all(part["type"] == "text" for part in content)
 
 
 def _calls(message: AIMessage) -> Iterator[dict[str, Any]]:

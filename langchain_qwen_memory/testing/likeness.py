@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from types import MappingProxyType
 
-from langchain_qwen_memory.archive.fulltext import count_words, query_words
+from langchain_qwen_memory.archive.finding.fulltext import count_words, query_words
 
 _PLACES = 4
 """Places of a vector over which each word is spread, so that two words seldom fall on the same ones."""

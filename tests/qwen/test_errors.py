@@ -7,9 +7,10 @@ import openai
 import pytest
 from langchain_core import exceptions
 
-from langchain_qwen_memory import model_errors as errors
+from langchain_qwen_memory.qwen import model_errors as errors
 from langchain_qwen_memory.testing import Fault, LocalDashScope
-from tests.qwen.ways import all_ways, answer_by
+from langchain_qwen_memory.testing.native import native
+from tests.qwen.ways import all_ways, answer_by, over_both
 
 KEY = "sk-very-secret-0123456789"
 
@@ -43,6 +44,7 @@ def raised(qwen, way, **options):
     return caught.value
 
 
+@over_both
 @all_ways
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_refusal_has_its_class(server, qwen, way, case):
@@ -55,27 +57,31 @@ def test_a_refusal_has_its_class(server, qwen, way, case):
     assert isinstance(error, exceptions.ModelError)
 
 
+@over_both
 @all_ways
 @pytest.mark.parametrize("case", ["wrong key", "arrears", "too long", "requests"])
-def test_the_services_words_and_request_id_are_in_the_text(server, qwen, way, case):
+def test_the_services_words_and_request_id_are_in_the_text(server, qwen, protocol, way, case):
     """With these the service's support can find the call."""
     fault = REFUSALS[case][0]
     server.misbehave(fault)
     text = str(raised(qwen, way))
-    assert fault.refusal.message.strip().rstrip(".") in text
+    said = fault.refusal if protocol == "compatible" else native(fault.refusal)
+    assert said.message.strip().rstrip(".") in text
     assert server.requests[-1].request_id in text
 
 
+@over_both
 @all_ways
-def test_an_authentication_error_says_where_else_the_key_may_belong(server, qwen, way):
+def test_an_authentication_error_says_where_else_the_key_may_belong(server, qwen, url, way):
     """Keys are valid in one region; the text names the URL tried, the other regions and the variables."""
     server.misbehave(Fault.unauthorized())
     text = str(raised(qwen, way))
-    for part in (server.base_url, "dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com", "DASHSCOPE_API_KEY"):
+    for part in (url, "dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com", "DASHSCOPE_API_KEY"):
         assert part in text
     assert "DASHSCOPE_API_BASE" in text
 
 
+@over_both
 @all_ways
 def test_the_key_is_in_no_error(server, qwen, way):
     """Not even where the server repeats it: neither in the text nor in the traceback."""
@@ -86,6 +92,7 @@ def test_the_key_is_in_no_error(server, qwen, way):
     assert KEY not in "".join(traceback.format_exception(error))
 
 
+@over_both
 @pytest.mark.parametrize(
     "said",
     [
@@ -104,12 +111,14 @@ def test_a_prompt_that_is_too_long_is_told_by_what_servers_say(server, qwen, sai
     assert isinstance(error, openai.BadRequestError)
 
 
+@over_both
 def test_a_limit_on_the_answer_is_no_overflow(server, qwen):
     """It is another parameter that is wrong then, and sending less would not help."""
     server.misbehave(Fault.bad_request("Range of max_tokens should be [1, 8192]"))
     assert type(raised(qwen, "invoke")) is errors.QwenInvalidRequestError
 
 
+@over_both
 def test_only_what_may_pass_is_worth_trying_again(server, qwen):
     """LangChain asks the error whether a retry may help."""
     expected = {"requests": True, "failure": True, "wrong key": False, "arrears": False, "too long": False}
@@ -118,6 +127,7 @@ def test_only_what_may_pass_is_worth_trying_again(server, qwen):
         assert raised(qwen, "invoke").is_retryable is retryable, case
 
 
+@over_both
 @all_ways
 def test_a_busy_service_is_asked_again(server, qwen, way):
     """As often as max_retries says, without the caller's noticing."""
@@ -126,6 +136,7 @@ def test_a_busy_service_is_asked_again(server, qwen, way):
     assert [request.status for request in server.requests] == [429, 200]
 
 
+@over_both
 @pytest.mark.parametrize("way", ["stream", "astream"])
 @pytest.mark.parametrize(
     ("fault", "kind"),
@@ -142,6 +153,7 @@ def test_a_stream_that_breaks_raises_after_what_had_come(server, qwen, way, faul
     assert type(raised(qwen, way)) is kind
 
 
+@over_both
 @pytest.mark.parametrize("fault", [Fault.cut(after=2), Fault.error_in_stream(after=2)])
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 def test_a_stream_that_breaks_inside_a_whole_call_raises_too(server, qwen, way, fault):
@@ -150,16 +162,18 @@ def test_a_stream_that_breaks_inside_a_whole_call_raises_too(server, qwen, way, 
     assert isinstance(raised(qwen, way, model="qwq-plus"), exceptions.ModelError)
 
 
+@over_both
 @all_ways
 @pytest.mark.parametrize("fault", [Fault.html(status=200), Fault.empty_body(), Fault.no_choices()])
-def test_what_is_no_answer_is_named(server, qwen, way, fault):
+def test_what_is_no_answer_is_named(server, qwen, url, way, fault):
     """A proxy's page, an empty body, an answer without choices: an error that shows the URL, not an empty message."""
     server.misbehave(fault)
     error = raised(qwen, way)
     assert isinstance(error, exceptions.ModelError)
-    assert server.base_url in str(error)
+    assert url in str(error)
 
 
+@over_both
 @all_ways
 def test_silence_is_a_timeout(server, qwen, way):
     """The time-out holds for the first byte."""
@@ -169,6 +183,7 @@ def test_silence_is_a_timeout(server, qwen, way):
     assert "timeout=" in str(error)
 
 
+@over_both
 @pytest.mark.parametrize("way", ["stream", "astream"])
 def test_silence_within_a_stream_is_a_timeout(server, qwen, way):
     """And for each further piece."""
@@ -176,16 +191,18 @@ def test_silence_within_a_stream_is_a_timeout(server, qwen, way):
     assert type(raised(qwen, way, timeout=0.2)) is errors.QwenTimeoutError
 
 
+@over_both
 @all_ways
-def test_nobody_at_home_is_a_connection_error(qwen, way):
+def test_nobody_at_home_is_a_connection_error(qwen, protocol, way):
     """The URL is named."""
     with LocalDashScope() as gone:
-        url = gone.base_url
+        url = gone.base_url if protocol == "compatible" else gone.native_url
     error = raised(qwen, way, base_url=url)
     assert type(error) is errors.QwenConnectionError
     assert url in str(error)
 
 
+@over_both
 def test_an_error_framed_as_an_event_is_read(server, qwen):
     """A gateway has sent errors as events under a content type that says JSON."""
     said = {"code": "InvalidParameter", "message": "Range of input length should be [1, 8]", "request_id": "r-1"}
@@ -196,6 +213,7 @@ def test_an_error_framed_as_an_event_is_read(server, qwen):
     assert "r-1" in str(error)
 
 
+@over_both
 def test_an_error_under_status_200_is_an_error(server, qwen):
     """Some proxies say 200 to everything."""
     body = json.dumps(
@@ -207,6 +225,7 @@ def test_an_error_under_status_200_is_an_error(server, qwen):
     assert "r-2" in str(error)
 
 
+@over_both
 @all_ways
 def test_a_language_tool_may_fall_back_on_overflow(server, qwen, way):
     """LangChain's fallbacks go by the class."""

@@ -1,10 +1,15 @@
 """Pictures, films and sounds, in LangChain's form, OpenAI's and Anthropic's, over several turns."""
 
 import base64
+import io
+import wave
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
+from langchain_qwen_memory.media import media_block
+from langchain_qwen_memory.tokens import count_tokens
+from tests.media import picture, png, sound, wav
 from tests.qwen.ways import all_ways, answer_by
 
 URL = "https://example.com/a.bin"
@@ -138,7 +143,7 @@ def test_a_tool_may_return_a_picture(sees, server):
 def test_what_cannot_be_sent_is_said_before_it_is(qwen, server, block, words):
     """The error names what was given and what is taken; no request goes out."""
     with pytest.raises(ValueError, match=words):
-        qwen().invoke([HumanMessage(["?", block])])
+        qwen("qwen3.8-omni-flash").invoke([HumanMessage(["?", block])])
     assert server.requests == []
 
 
@@ -161,8 +166,205 @@ def test_a_spoken_answer_is_heard(qwen, server, way):
     ]
     events.append({"data": {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}]}})
     server.replay({"response": {"events": events}})
-    model = qwen("qwen3-omni-flash" if "stream" in way else "qwq-plus")
+    model = qwen("qwen3-omni-flash")
     answer = answer_by(way, model, modalities=["text", "audio"], audio={"voice": "Tina", "format": "wav"})
     assert answer.text == "我"
     assert answer.additional_kwargs["audio"] == {"data": "AAAABBBB", "id": "audio_1", "expires_at": 99}
     assert server.requests[-1].body["audio"] == {"voice": "Tina", "format": "wav"}
+
+
+@all_ways
+def test_a_spoken_answer_is_a_standard_audio_block(qwen, server, way):
+    """Its samples become a WAV file of 24,000 samples a second; the words stand beside it."""
+    samples = bytes(range(256)) * 3
+    pieces = [base64.b64encode(samples[at : at + 100]).decode() for at in range(0, len(samples), 100)]
+    events = [{"data": {"choices": [{"index": 0, "delta": {"content": "我"}, "finish_reason": None}]}}]
+    events += [
+        {"data": {"choices": [{"index": 0, "delta": {"audio": {"data": piece, "id": "audio_1"}}}]}} for piece in pieces
+    ]
+    events.append({"data": {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}]}})
+    server.replay({"response": {"events": events}})
+    answer = answer_by(way, qwen("qwen3.5-omni-flash"), **SPEECH)
+    text, spoken = answer.content_blocks
+    assert text["text"] == "我"
+    assert (spoken["type"], spoken["mime_type"], spoken["id"]) == ("audio", "audio/wav", "audio_1")
+    with wave.open(io.BytesIO(base64.b64decode(spoken["base64"]))) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (24_000, 1, 2)
+        assert file.readframes(10_000) == samples
+
+
+def test_a_spoken_answer_goes_back_as_its_words(qwen, server):
+    """Omni's history holds text alone, whatever was said aloud."""
+    spoken = AIMessage("你好", additional_kwargs={"audio": {"data": B64, "id": "audio_1"}})
+    qwen("qwen3.5-omni-flash").invoke([HumanMessage("hi"), spoken, HumanMessage("again")])
+    assert server.requests[-1].messages[1] == {"role": "assistant", "content": "你好"}
+
+
+def test_omni_is_always_streamed(qwen, server):
+    """`invoke` streams under the hood, since the service answers nothing else there."""
+    qwen("qwen3-omni-flash").invoke([HumanMessage(["?", sound()])])
+    assert server.requests[-1].body["stream"] is True
+
+
+def test_speech_switches_thinking_off(qwen, server):
+    """The service refuses an answer that is spoken and thought about at once."""
+    qwen("qwen3-omni-flash", enable_thinking=True).invoke("?", **SPEECH)
+    assert server.requests[-1].body["enable_thinking"] is False
+
+
+SPEECH = {"modalities": ["text", "audio"], "audio": {"voice": "Tina", "format": "wav"}}
+CAT, FILM_BLOCK = picture(), {"type": "video", "url": URL}
+TURNS = [HumanMessage(["one", CAT]), AIMessage("1"), HumanMessage("two")]
+REFUSED = {
+    "a picture for a model without eyes": ("qwen-plus", [HumanMessage(["?", CAT])], {}, "qwen-plus takes text"),
+    "a sound for a model without ears": (
+        "qwen3.7-plus",
+        [HumanMessage(["?", sound()])],
+        {},
+        r"audio, and qwen3\.7-plus takes image, text, video\. Take model='qwen3\.8-omni-flash'",
+    ),
+    "two media for an older Omni": (
+        "qwen3-omni-flash",
+        [HumanMessage(["?", CAT, sound()])],
+        {},
+        "audio and image, and qwen3-omni-flash takes text and one other medium",
+    ),
+    "speech without a system message": (
+        "qwen-omni-turbo",
+        [SystemMessage("Be kind."), HumanMessage("?")],
+        SPEECH,
+        "does not read the system message when it speaks",
+    ),
+    "speech of a silent model": (
+        "qwen3.8-omni-flash",
+        [HumanMessage("?")],
+        SPEECH,
+        "qwen3.8-omni-flash does not speak",
+    ),
+    "speech without a voice": (
+        "qwen3-omni-flash",
+        [HumanMessage("?")],
+        {"modalities": ["text", "audio"]},
+        'add audio={"voice": "Cherry"',
+    ),
+    "a conversation with the reader of documents": ("qwen-vl-ocr", TURNS, {}, "one user message a call.*qwen3.7-plus"),
+    "a conversation with the captioner": (
+        "qwen3-omni-30b-a3b-captioner",
+        [HumanMessage([sound()]), AIMessage("a"), HumanMessage([sound()])],
+        {},
+        "one user message a call.*qwen3.8-omni-flash",
+    ),
+    "words for the captioner": (
+        "qwen3-omni-30b-a3b-captioner",
+        [HumanMessage(["what is it?", sound()])],
+        {},
+        "takes audio and no words",
+    ),
+    "a picture of a few pixels": ("qwen3.7-plus", [HumanMessage([picture(9, 40)])], {}, "'cat.png' is 9 x 40 pixels"),
+    "a picture like a thread": ("qwen3.7-plus", [HumanMessage([picture(10, 2_010)])], {}, "at most 200 times"),
+    "a picture of 11 MB": (
+        "qwen3.7-plus",
+        [HumanMessage([{"type": "image", "base64": "A" * (11 << 20), "mime_type": "image/png"}])],
+        {},
+        "11.0 MB as base64, and the service takes 10 MB",
+    ),
+    "bytes of 11 MB": (
+        "qwen3.7-plus",
+        [HumanMessage([{"type": "image", "base64": bytes(9 << 20), "mime_type": "image/png"}])],
+        {},
+        "12.0 MB as base64",
+    ),
+    "too many pictures": (
+        "qwen3-vl-plus",
+        [HumanMessage([{"type": "image", "url": URL}] * 257)],
+        {},
+        "257 pictures in one request: qwen3-vl-plus takes 256",
+    ),
+    "too many films": ("qwen3.7-plus", [HumanMessage([FILM_BLOCK] * 65)], {}, "65 films"),
+    "a film of three frames": (
+        "qwen3.7-plus",
+        [HumanMessage([{"type": "video", "video": [URL] * 3}])],
+        {},
+        "3 frames: the service takes 4",
+    ),
+    "a file of this machine": (
+        "qwen3.7-plus",
+        [HumanMessage([{"type": "image", "url": "file:///etc/cat.png"}])],
+        {},
+        r"media_block\(path\)",
+    ),
+    "the same as OpenAI writes it": (
+        "qwen3.7-plus",
+        [HumanMessage([{"type": "image_url", "image_url": {"url": "file:///etc/cat.png"}}])],
+        {},
+        "does not open for a message",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_the_service_would_refuse_is_said_before_it_is_sent(qwen, server, case):
+    """The error names what was given, what is taken and what to write; no request goes out."""
+    model, messages, options, words = REFUSED[case]
+    with pytest.raises(ValueError, match=words):
+        qwen(model).invoke(messages, **options)
+    assert server.requests == []
+
+
+def test_a_server_of_ones_own_makes_its_own_rules(own_qwen, sent):
+    """What the service refuses, weights on another server may take."""
+    own_qwen("Qwen/Qwen3-VL-8B-Instruct").invoke([HumanMessage(["?", picture(9, 9)])])
+    assert len(sent()["messages"][0]["content"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "content"),
+    [("qwen-vl-ocr", ["read it", picture()]), ("qwen3-omni-30b-a3b-captioner", [sound()])],
+)
+def test_single_turn_models_work_alone(qwen, server, model, content):
+    """One message, one answer."""
+    assert qwen(model).invoke([HumanMessage(content)]).text
+    assert len(server.requests) == 1
+
+
+def test_a_file_becomes_a_block_where_one_asks_for_it(qwen, server, tmp_path):
+    """Read by one's own call, named by its file; never because a message says so."""
+    (tmp_path / "cat.png").write_bytes(png())
+    block = media_block(tmp_path / "cat.png")
+    assert (block["type"], block["mime_type"], block["extras"]) == ("image", "image/png", {"name": "cat.png"})
+    qwen("qwen3.7-plus").invoke([HumanMessage(["?", block])])
+    url = server.requests[-1].messages[0]["content"][1]["image_url"]["url"]
+    assert url == "data:image/png;base64," + base64.b64encode(png()).decode()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "mime"),
+    [
+        (png(), "image", "image/png"),
+        (wav(), "audio", "audio/wav"),
+        (b"\xff\xd8\xff\xe0" + bytes(9), "image", "image/jpeg"),
+        (b"\0\0\0 ftypisom" + bytes(9), "video", "video/mp4"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "image", "image/webp"),
+    ],
+)
+def test_bytes_tell_what_they_are(data, kind, mime):
+    """By their first bytes."""
+    block = media_block(data)
+    assert (block["type"], block["mime_type"], base64.b64decode(block["base64"])) == (kind, mime, data)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "noname"])
+def test_what_is_no_medium_is_no_block(tmp_path, name):
+    """A text file is not a picture."""
+    (tmp_path / name).write_text("words")
+    with pytest.raises(ValueError, match=f"{name} is .* no picture, film or sound"):
+        media_block(tmp_path / name)
+
+
+def test_a_picture_costs_what_the_formula_says(qwen, server):
+    """640 x 480 pixels are 300 squares of 32 pixels, and two marks; the service counts the same."""
+    message = HumanMessage([picture(), {"type": "text", "text": "?"}])
+    answer = qwen("qwen3.7-plus").invoke([message])
+    words = count_tokens([HumanMessage("?")], model="qwen3.7-plus", thinking=True)
+    assert answer.usage_metadata["input_tokens"] == words + 302
+    assert qwen("qwen3.7-plus").get_num_tokens_from_messages([message]) == words + 302

@@ -4,7 +4,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_qwen_memory.testing import Fault, Reply
-from tests.qwen.ways import all_ways, answer_by, chunks_by, events_by
+from tests.qwen.ways import all_ways, answer_by, chunks_by, events_by, over_both, spoken
 
 THOUGHT = Reply(content="Four.", reasoning="Two and two.")
 CALL = {"name": "f", "args": {"a": 1}}
@@ -39,6 +39,7 @@ def replying(server, reply, way):
 # --- shown apart ---
 
 
+@over_both
 @all_ways
 @pytest.mark.parametrize("calls", [(), (CALL,), (CALL, {"name": "g", "args": {}})])
 def test_thinking_stands_apart_from_text_and_calls(server, qwen, way, calls):
@@ -54,6 +55,7 @@ def test_thinking_stands_apart_from_text_and_calls(server, qwen, way, calls):
     assert blocks == [("reasoning", "Two and two."), ("text", "Four."), *(("tool_call", c["name"]) for c in calls)]
 
 
+@over_both
 @all_ways
 @pytest.mark.parametrize("calls", [(), (CALL,), (CALL, {"name": "g", "args": {}})])
 def test_output_version_v1_holds_the_blocks_as_content(server, qwen, way, calls):
@@ -70,9 +72,10 @@ def test_output_version_v1_holds_the_blocks_as_content(server, qwen, way, calls)
     assert answer.text == "Four."
 
 
+@over_both
 @beta
 @streams
-def test_the_stream_of_events_holds_thinking_text_and_calls(server, qwen, way):
+def test_the_stream_of_events_holds_thinking_text_and_calls(server, qwen, protocol, way):
     """LangChain's version 3 events come to the same message, ids included."""
     chunks = [
         *(delta(reasoning_content=t) for t in ("Two ", "and two.")),
@@ -83,7 +86,7 @@ def test_the_stream_of_events_holds_thinking_text_and_calls(server, qwen, way):
         delta(tool_calls=[{"index": 1, "id": "call_2", "function": {"name": "g", "arguments": "{}"}}]),
         delta("tool_calls"),
     ]
-    server.script(Reply(chunks=chunks))
+    server.script(Reply(chunks=spoken(protocol, chunks)))
     message = events_by(way, qwen())
     assert [b["type"] for b in message.content_blocks] == ["reasoning", "text", "tool_call", "tool_call"]
     assert message.content_blocks[0]["reasoning"] == "Two and two."
@@ -94,10 +97,12 @@ def test_the_stream_of_events_holds_thinking_text_and_calls(server, qwen, way):
     ]
 
 
+@over_both
 @streams
-def test_thinking_and_text_in_one_piece_are_both_kept(server, qwen, way):
+def test_thinking_and_text_in_one_piece_are_both_kept(server, qwen, protocol, way):
     """Some gateways send the last thought and the first word together."""
-    server.script(Reply(chunks=[delta(reasoning_content="Hm.", content="Four"), delta(content="."), delta("stop")]))
+    chunks = [delta(reasoning_content="Hm.", content="Four"), delta(content="."), delta("stop")]
+    server.script(Reply(chunks=spoken(protocol, chunks)))
     answer = answer_by(way, qwen())
     assert (answer.text, answer.additional_kwargs["reasoning_content"]) == ("Four.", "Hm.")
 
@@ -189,6 +194,7 @@ def test_tags_can_be_left_in_the_text(server, own_qwen, way):
 # --- when a model thinks ---
 
 
+@over_both
 @all_ways
 @pytest.mark.parametrize("model", ["qwen3-32b", "qwq-plus"])
 def test_models_that_think_in_streams_only_answer_whole_calls(server, qwen, sent, way, model):
@@ -200,6 +206,7 @@ def test_models_that_think_in_streams_only_answer_whole_calls(server, qwen, sent
     assert sent()["stream"] is True
 
 
+@over_both
 @all_ways
 def test_a_new_model_of_that_kind_answers_too(server, qwen, sent, way):
     """What the catalogue does not know yet, the service says; the call is then made again as a stream."""
@@ -209,12 +216,14 @@ def test_a_new_model_of_that_kind_answers_too(server, qwen, sent, way):
     assert sent()["stream"] is True
 
 
+@over_both
 def test_batches_of_such_models_work_too(qwen):
     """Each of several questions at once."""
     answers = qwen("qwen3-32b").batch(["one", "two", "three"])
     assert all(answer.text for answer in answers)
 
 
+@over_both
 @all_ways
 def test_with_thinking_off_they_need_no_stream(qwen, sent, way):
     """The rule is asked for each call."""
@@ -222,6 +231,7 @@ def test_with_thinking_off_they_need_no_stream(qwen, sent, way):
     assert sent().get("stream", False) is ("stream" in way)
 
 
+@over_both
 @all_ways
 def test_it_goes_by_the_model_of_the_call(qwen, sent, way):
     """A model named for one call brings its own rules."""
@@ -229,6 +239,7 @@ def test_it_goes_by_the_model_of_the_call(qwen, sent, way):
     assert sent()["stream"] is True
 
 
+@over_both
 @all_ways
 def test_a_model_that_always_thinks_is_not_told_to_stop(qwen, sent, way):
     """The service would refuse; the caller is warned instead."""
@@ -237,12 +248,14 @@ def test_a_model_that_always_thinks_is_not_told_to_stop(qwen, sent, way):
     assert "enable_thinking" not in sent()
 
 
+@over_both
 def test_a_model_that_never_thinks_is_not_told_to_stop(qwen, sent):
     """One setting may serve many models."""
     qwen("qwen3-coder-plus", enable_thinking=False).invoke("go")
     assert "enable_thinking" not in sent()
 
 
+@over_both
 def test_effort_none_is_thinking_off(qwen, sent):
     """As the service itself maps it."""
     qwen("qwen3.8-max", reasoning_effort="none").invoke("go")
@@ -250,6 +263,7 @@ def test_effort_none_is_thinking_off(qwen, sent):
     assert "reasoning_effort" not in sent()
 
 
+@over_both
 def test_effort_and_budget_exclude_each_other(qwen, sent):
     """Both at once are an error that says so; one of a call replaces the other of the object."""
     with pytest.raises(ValueError, match="give one"):
@@ -333,6 +347,7 @@ def reasonings(body, name="reasoning_content"):
     return [m.get(name) for m in body["messages"] if m["role"] == "assistant"]
 
 
+@over_both
 @all_ways
 def test_thinking_goes_back_within_a_tool_loop_only(qwen, sent, way):
     """The model goes on with it there; of earlier turns it is dropped."""
@@ -340,6 +355,7 @@ def test_thinking_goes_back_within_a_tool_loop_only(qwen, sent, way):
     assert reasonings(sent()) == [None, "second thought"]
 
 
+@over_both
 @pytest.mark.parametrize(
     ("model", "option", "expected"),
     [
@@ -362,6 +378,7 @@ def test_servers_of_ones_own_read_it_under_either_name(own_qwen, sent):
     assert reasonings(sent(), "reasoning") == reasonings(sent()) == [None, "second thought"]
 
 
+@over_both
 @all_ways
 def test_thinking_in_blocks_goes_back_too(server, qwen, sent, way):
     """Content of output version v1 is blocks; no thinking gets into the text that is sent."""
@@ -376,6 +393,7 @@ def test_thinking_in_blocks_goes_back_too(server, qwen, sent, way):
     assert [c["function"]["name"] for c in written["tool_calls"]] == ["f"]
 
 
+@over_both
 def test_thinking_is_never_sent_as_content(qwen, sent):
     """Neither from blocks of this provider nor of another."""
     blocks = [

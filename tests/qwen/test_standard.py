@@ -1,4 +1,4 @@
-"""LangChain's own suites for chat models: four models that differ in when they think, and one that hears."""
+"""LangChain's own suites, over both protocols: four models that differ in when they think, and one that hears."""
 
 import importlib
 import io
@@ -14,6 +14,7 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from langchain_qwen_memory.chat_models import ChatQwen
+from langchain_qwen_memory.dashscope import ChatDashScope
 from langchain_qwen_memory.testing import LocalDashScope
 
 KEY = "sk-local"
@@ -22,7 +23,7 @@ KEY = "sk-local"
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[LocalDashScope]:
     with LocalDashScope() as running:
-        _Called.url = running.base_url
+        _Called.url, _Called.native_url = running.base_url, running.native_url
         yield running
 
 
@@ -43,8 +44,8 @@ def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
 def known_to_load(monkeypatch: pytest.MonkeyPatch) -> None:
     """`load` takes foreign classes by name only, and the suite names none: here its list of allowed ones is widened."""
     load = importlib.import_module("langchain_core.load.load")
-    path = (*ChatQwen.__module__.split("."), ChatQwen.__name__)
-    monkeypatch.setitem(load._default_class_paths_cache, "all", {path})
+    paths = {(*kind.__module__.split("."), kind.__name__) for kind in (ChatQwen, ChatDashScope)}
+    monkeypatch.setitem(load._default_class_paths_cache, "all", paths)
 
 
 class _Setting:
@@ -86,6 +87,19 @@ class _Setting:
         return "qwen-flash"
 
 
+class _Native:
+    """The same, over DashScope's own protocol."""
+
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return ChatDashScope
+
+    @property
+    def init_from_env_params(self) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
+        env = {"DASHSCOPE_API_KEY": KEY, "DASHSCOPE_API_BASE": "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"}
+        return env, self.params, {"api_key": KEY, "base_url": "https://dashscope-intl.aliyuncs.com/api/v1"}
+
+
 class _Sees(_Setting):
     @property
     def supports_image_inputs(self) -> bool:
@@ -123,11 +137,12 @@ class TestOpenWeightUnit(_Setting, ChatModelUnitTests):
 
 
 class _Called(_Setting):
-    url = ""
+    url = native_url = ""
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {**super().chat_model_params, "base_url": self.url}
+        url = self.native_url if self.chat_model_class is ChatDashScope else self.url
+        return {**super().chat_model_params, "base_url": url}
 
 
 class TestPlus(_Called, ChatModelIntegrationTests):
@@ -172,6 +187,42 @@ class TestHearing(_Called, ChatModelIntegrationTests):
     @property
     def supports_video_inputs(self) -> bool:
         return True
+
+
+class TestNativePlusUnit(_Native, TestPlusUnit):
+    """qwen-plus, which thinks on request, over DashScope's own protocol."""
+
+
+class TestNativePlusThinkingUnit(_Native, TestPlusThinkingUnit):
+    """qwen-plus, asked to think, over DashScope's own protocol."""
+
+
+class TestNativeSeeingUnit(_Native, TestSeeingUnit):
+    """qwen3.7-plus, which sees and thinks by default, over DashScope's own protocol."""
+
+
+class TestNativeOpenWeightUnit(_Native, TestOpenWeightUnit):
+    """qwen3-32b, which thinks by default and then answers in streams only, over DashScope's own protocol."""
+
+
+class TestNativePlus(_Native, TestPlus):
+    """qwen-plus, which thinks on request, over DashScope's own protocol."""
+
+
+class TestNativePlusThinking(_Native, TestPlusThinking):
+    """qwen-plus, asked to think, over DashScope's own protocol."""
+
+
+class TestNativeSeeing(_Native, TestSeeing):
+    """qwen3.7-plus, which sees and thinks by default, over DashScope's own protocol."""
+
+
+class TestNativeOpenWeight(_Native, TestOpenWeight):
+    """qwen3-32b, which thinks by default and then answers in streams only, over DashScope's own protocol."""
+
+
+class TestNativeHearing(_Native, TestHearing):
+    """qwen3.8-omni-flash, which also hears, over DashScope's own protocol."""
 
 
 def _picture() -> bytes:

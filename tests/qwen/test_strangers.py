@@ -9,8 +9,8 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from pydantic import BaseModel
 
-from langchain_qwen_memory import model_errors as errors
 from langchain_qwen_memory.chat_models import ChatQwen
+from langchain_qwen_memory.qwen import model_errors as errors
 from langchain_qwen_memory.qwen.endpoints import shown_url
 from langchain_qwen_memory.qwen.reading import AnswerReader
 from langchain_qwen_memory.testing import Fault, LocalDashScope, Reply

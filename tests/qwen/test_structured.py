@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from langchain_qwen_memory.chat_models import ChatQwen
 from langchain_qwen_memory.testing import Reply
-from tests.qwen.ways import all_ways, answer_by, chunks_by
+from tests.qwen.ways import all_ways, answer_by, chunks_by, over_both
 
 ANSWER = '{"city": "杭州", "people": 12}'
 CALL = {"name": "City", "args": {"city": "杭州", "people": 12}}
@@ -59,6 +59,7 @@ def test_every_method_gives_the_object_on_every_model(server, way, options, meth
     assert answer == (City(**expected) if kind == "class" else expected)
 
 
+@over_both
 def test_a_schema_is_sent_where_the_model_takes_it(server, qwen, sent):
     """As the service's own parameter, thinking left on."""
     script(server)
@@ -70,6 +71,7 @@ def test_a_schema_is_sent_where_the_model_takes_it(server, qwen, sent):
     assert "enable_thinking" not in body
 
 
+@over_both
 def test_elsewhere_the_schema_is_said_in_words(server, qwen, sent):
     """In JSON mode, at the end of the system message."""
     script(server)
@@ -80,6 +82,7 @@ def test_elsewhere_the_schema_is_said_in_words(server, qwen, sent):
     assert '"people"' in body["messages"][0]["content"]
 
 
+@over_both
 def test_the_word_that_json_mode_needs_is_added(server, qwen, sent):
     """The service refuses JSON mode without it; where it stands already, nothing is added."""
     script(server)
@@ -91,6 +94,7 @@ def test_the_word_that_json_mode_needs_is_added(server, qwen, sent):
     assert [m["role"] for m in sent()["messages"]] == ["user"]
 
 
+@over_both
 @pytest.mark.parametrize("method", ["json_mode", "function_calling"])
 def test_thinking_is_off_where_the_service_demands_it(server, qwen, sent, method):
     """For that call only."""
@@ -103,6 +107,7 @@ def test_thinking_is_off_where_the_service_demands_it(server, qwen, sent, method
     assert model.invoke("go").additional_kwargs["reasoning_content"]
 
 
+@over_both
 @all_ways
 def test_a_model_that_always_thinks_is_asked_in_words(server, qwen, sent, way):
     """It has no JSON mode; the form is asked for, with a warning, and its thinking does not get into it."""
@@ -114,6 +119,7 @@ def test_a_model_that_always_thinks_is_asked_in_words(server, qwen, sent, way):
     assert '"people"' in sent()["messages"][0]["content"]
 
 
+@over_both
 @all_ways
 @pytest.mark.parametrize("method", ["json_schema"])
 def test_thinking_is_kept_beside_the_object(server, qwen, way, method):
@@ -126,6 +132,7 @@ def test_thinking_is_kept_beside_the_object(server, qwen, way, method):
     assert answer["raw"].additional_kwargs["reasoning_content"] == "A large one."
 
 
+@over_both
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 def test_a_failed_reading_is_given_and_not_raised(server, qwen, way):
     """With include_raw the caller sees what came."""
@@ -137,6 +144,7 @@ def test_a_failed_reading_is_given_and_not_raised(server, qwen, way):
     assert answer["raw"].text == "no json"
 
 
+@over_both
 def test_objects_are_streamed_as_they_grow(server, qwen):
     """Dicts come in pieces that become fuller."""
     script(server)
@@ -163,6 +171,7 @@ def test_inline_thinking_does_not_get_into_the_object(server, own_qwen, way):
     assert chunks_by(way, own_qwen().with_structured_output(City), "A city.")[-1] == City(city="杭州", people=12)
 
 
+@over_both
 def test_a_form_can_be_bound_beside_tools(server, qwen, sent):
     """As create_agent does for models that take schemas."""
     script(server)

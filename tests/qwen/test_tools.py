@@ -11,7 +11,7 @@ from langchain_core.tools import tool
 from langchain_qwen_memory.qwen.tool_calls import CallBook
 from langchain_qwen_memory.testing import Reply
 from tests.qwen.test_reasoning import beta, delta
-from tests.qwen.ways import all_ways, answer_by, events_by
+from tests.qwen.ways import all_ways, answer_by, events_by, flat, over_both, spoken
 
 
 @tool
@@ -87,32 +87,37 @@ STREAMS = {
 }
 
 
+@over_both
 @pytest.mark.parametrize("way", ["stream", "astream"])
 @pytest.mark.parametrize("habit", STREAMS)
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_streamed_calls_are_put_together(server, qwen, way, habit, version):
+def test_streamed_calls_are_put_together(server, qwen, protocol, way, habit, version):
     """Two calls come out as two, each with its own id and arguments, whatever the server's habit."""
-    server.script(Reply(chunks=[*(delta(tool_calls=calls) for calls in STREAMS[habit]), delta("tool_calls")]))
+    chunks = [*(delta(tool_calls=calls) for calls in STREAMS[habit]), delta("tool_calls")]
+    server.script(Reply(chunks=spoken(protocol, chunks)))
     answer = answer_by(way, qwen(output_version=version))
     called = [(c["id"], c["name"], c["args"]) for c in answer.tool_calls]
     assert called == [("a", "weather", {"city": "Paris"}), ("b", "clock", {})]
     assert [b["type"] for b in answer.content_blocks] == ["tool_call"] * 2
 
 
+@over_both
 @beta
 @pytest.mark.parametrize("habit", STREAMS)
-def test_the_stream_of_events_puts_them_together_too(server, qwen, habit):
+def test_the_stream_of_events_puts_them_together_too(server, qwen, protocol, habit):
     """With LangChain's typed events."""
-    server.script(Reply(chunks=[*(delta(tool_calls=calls) for calls in STREAMS[habit]), delta("tool_calls")]))
+    chunks = [*(delta(tool_calls=calls) for calls in STREAMS[habit]), delta("tool_calls")]
+    server.script(Reply(chunks=spoken(protocol, chunks)))
     message = events_by("stream", qwen())
     assert [(c["id"], c["args"]) for c in message.tool_calls] == [("a", {"city": "Paris"}), ("b", {})]
 
 
+@over_both
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
-def test_streamed_calls_of_models_that_only_stream_are_put_together(server, qwen, way):
+def test_streamed_calls_of_models_that_only_stream_are_put_together(server, qwen, protocol, way):
     """Read inside a whole call."""
     chunks = [delta(tool_calls=calls) for calls in STREAMS["the service: later ids are empty"]]
-    server.script(Reply(chunks=[*chunks, delta("tool_calls")]))
+    server.script(Reply(chunks=spoken(protocol, [*chunks, delta("tool_calls")])))
     assert [c["name"] for c in answer_by(way, qwen("qwq-plus")).tool_calls] == ["weather", "clock"]
 
 
@@ -124,6 +129,7 @@ def test_a_call_without_an_id_gets_one():
     assert calls[0]["id"].startswith("call_")
 
 
+@over_both
 @all_ways
 def test_several_calls_at_once(qwen, sent, server, way):
     """When asked for, and told apart in the answers that go back."""
@@ -138,6 +144,7 @@ def test_several_calls_at_once(qwen, sent, server, way):
     assert [m.get("tool_call_id") for m in sent()["messages"][-2:]] == ["call_Paris", "call_杭州"]
 
 
+@over_both
 @all_ways
 @pytest.mark.parametrize(
     ("choice", "written"),
@@ -159,6 +166,7 @@ def test_each_choice_has_its_wire_form(qwen, sent, way, choice, written):
     assert sent()["tool_choice"] == written
 
 
+@over_both
 @all_ways
 @pytest.mark.parametrize("choice", ["any", "weather"])
 @pytest.mark.parametrize(
@@ -173,6 +181,7 @@ def test_a_forced_call_works_with_a_model_that_thinks(qwen, sent, way, options, 
     assert "reasoning_content" in answer_by(way, llm).additional_kwargs
 
 
+@over_both
 @all_ways
 def test_a_model_that_always_thinks_is_asked_and_not_forced(qwen, sent, way):
     """With a warning, as the call may now be missing."""
@@ -188,12 +197,14 @@ def test_a_server_of_ones_own_is_asked_for_both(own_qwen, sent):
     assert sent()["chat_template_kwargs"] == {"enable_thinking": True}
 
 
+@over_both
 def test_strict_is_passed_on(qwen, sent):
     """Into each definition."""
     qwen().bind_tools([weather], strict=True).invoke("go")
     assert sent()["tools"][0]["function"]["strict"] is True
 
 
+@over_both
 def test_tools_that_only_openai_runs_are_refused(qwen):
     """The parent class would change to another protocol without a word."""
     with pytest.raises(ValueError, match="enable_search=True"):
@@ -212,6 +223,7 @@ BROKEN = [
 ]
 
 
+@over_both
 @all_ways
 @pytest.mark.parametrize("arguments", BROKEN)
 def test_broken_arguments_are_never_mended(server, qwen, way, arguments):
@@ -243,6 +255,7 @@ def test_wherever_arguments_are_cut_they_are_invalid(arguments):
         assert len(summed.invalid_tool_calls) == 1
 
 
+@over_both
 @all_ways
 def test_an_agent_goes_through_its_loop(server, qwen, way):
     """create_agent with a form for its answer, which always forces a call, and a model that thinks by default."""
@@ -270,4 +283,4 @@ def test_an_agent_goes_through_its_loop(server, qwen, way):
 
         state = asyncio.run(agent.ainvoke(question))
     assert state["structured_response"] == Report(city="Paris")
-    assert all(request.body["enable_thinking"] is False for request in server.requests)
+    assert all(flat(request.body)["enable_thinking"] is False for request in server.requests)

@@ -6,6 +6,12 @@ from operator import add
 
 import pytest
 
+BOTH = ("compatible", "native")
+"""The two protocols by which the service is called."""
+
+over_both = pytest.mark.parametrize("protocol", BOTH)
+"""Runs a test once over each protocol; `qwen` then makes the model that speaks it."""
+
 WAYS = ("invoke", "ainvoke", "stream", "astream")
 
 all_ways = pytest.mark.parametrize("way", WAYS)
@@ -42,3 +48,31 @@ def events_by(way, model, question="go", /, **options):
         return await stream.output
 
     return asyncio.run(gathered())
+
+
+def flat(body):
+    """A request's body in the compatible protocol's form, whichever it has, so that a test reads both alike."""
+    if "parameters" not in body:
+        return body
+    parameters = {k: v for k, v in body["parameters"].items() if k not in {"result_format", "incremental_output"}}
+    stream = {"stream": True} if body["parameters"].get("incremental_output") else {}
+    messages = [one | {"content": _flat_content(one["content"])} for one in body["input"]["messages"]]
+    return {"model": body["model"], "messages": messages, **parameters, **stream}
+
+
+def _flat_content(content):
+    """Lists of text alone are how multimodal generation writes text."""
+    if isinstance(content, list) and all(part.keys() == {"text"} for part in content):
+        return "".join(part["text"] for part in content)
+    return content
+
+
+def spoken(protocol, chunks):
+    """Events of a stream as a protocol has them; they are written in the compatible one's form."""
+    if protocol == "compatible":
+        return chunks
+    return [{"output": {"choices": [_spoken(one) for one in chunk["choices"]]}, "request_id": "r"} for chunk in chunks]
+
+
+def _spoken(choice):
+    return {"message": choice["delta"], "finish_reason": choice["finish_reason"] or "null"}
