@@ -28,7 +28,7 @@ from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.steps.arriving import Arrival, arrive
 from langchain_qwen_memory.steps.background import aprepare, prepare
-from langchain_qwen_memory.steps.choosing import begun, leaving_out_refused, selected, shrunk, view_of, viewed
+from langchain_qwen_memory.steps.choosing import EASED, begun, leaving_out_refused, selected, shrunk, view_of, viewed
 from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.remembering import ahead, is_new, is_old, remembered, remembering, unread
@@ -119,10 +119,14 @@ class _Call:
 
     def tighter(self, overflow: ContextOverflowError) -> list[BaseMessage]:
         """`viewing`, after an overflow; where no view is smaller, the provider's own error is the clearer one."""
-        try:
-            return self.viewing()
-        except ViewTooLargeError:
-            raise overflow from None
+        tightest = self.shrink
+        for eased in EASED:
+            self.shrink = tightest * eased
+            try:
+                return self.viewing()
+            except ViewTooLargeError:
+                continue
+        raise overflow from None
 
     def answered(self, answer: Any) -> dict[str, Any]:
         """The update that the answer makes."""

@@ -21,7 +21,7 @@ from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.steps.agent_state import Seen, as_requested, is_remembered, moved_on, read_agent
 from langchain_qwen_memory.steps.arriving import Delivered, delivered_again
-from langchain_qwen_memory.steps.choosing import leaving_out_refused, selected, shrunk, view_of, viewed
+from langchain_qwen_memory.steps.choosing import EASED, leaving_out_refused, selected, shrunk, view_of, viewed
 from langchain_qwen_memory.steps.needs import Known, Means
 from langchain_qwen_memory.steps.remembering import ahead, remembered
 from langchain_qwen_memory.steps.wiring import CONTROL, Thread
@@ -150,10 +150,14 @@ class ModelCall:
 
     def tighter(self, overflow: ContextOverflowError) -> ModelRequest[Any]:
         """`viewing`, after an overflow; where no view is smaller, the provider's own error is the clearer one."""
-        try:
-            return self.viewing()
-        except ViewTooLargeError:
-            raise overflow from None
+        tightest = self.shrink
+        for eased in EASED:
+            self.shrink = tightest * eased
+            try:
+                return self.viewing()
+            except ViewTooLargeError:
+                continue
+        raise overflow from None
 
     def _kept(self, turns: Sequence[LiveTurn]) -> list[LiveTurn]:
         assert self.chosen is not None

@@ -24,6 +24,8 @@ OVERFLOW = "model: ContextOverflowError"
 
 _OVERFLOW_SHRINK = 0.6
 """After that: how much of the limit the second try may use."""
+EASED = (1.0, 1.3, 1.6)
+"""So many times that, where system text, tools and the newest turn alone take more: as little as can be."""
 
 
 def selected(
