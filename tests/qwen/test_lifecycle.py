@@ -17,9 +17,10 @@ from langchain_qwen_memory.catalogue import model_info
 from langchain_qwen_memory.chat_models import ChatQwen
 from langchain_qwen_memory.testing import Fault, Reply
 from langchain_qwen_memory.tokens import count_text, count_tokens
-from tests.qwen.ways import all_ways, answer_by
+from tests.qwen.ways import all_ways, answer_by, over_both
 
 
+@over_both
 @pytest.mark.parametrize("rounds", [3])
 def test_one_object_serves_one_event_loop_after_another(qwen, rounds):
     """As scripts and web servers do; open connections of a closed loop are not used again."""
@@ -28,6 +29,7 @@ def test_one_object_serves_one_event_loop_after_another(qwen, rounds):
         assert asyncio.run(model.ainvoke("go")).text
 
 
+@over_both
 def test_one_object_serves_event_loops_of_several_threads(qwen):
     """At the same time."""
     model = qwen()
@@ -36,6 +38,7 @@ def test_one_object_serves_event_loops_of_several_threads(qwen):
     assert all(answers)
 
 
+@over_both
 def test_two_objects_share_no_client(qwen):
     """Closing one, or another loop's end, does not touch the other."""
     one, other = qwen(), qwen()
@@ -44,6 +47,7 @@ def test_two_objects_share_no_client(qwen):
     assert other.invoke("go")
 
 
+@over_both
 def test_connections_are_used_again(qwen, server):
     """Five calls of one kind come over one connection each, streams included."""
     opened = []
@@ -70,6 +74,7 @@ def test_connections_are_used_again(qwen, server):
     assert len(opened) == 2
 
 
+@over_both
 def test_a_loops_end_closes_its_connections(qwen, recwarn):
     """Nothing is left open for the garbage collector to complain about."""
     asyncio.run(qwen().ainvoke("go"))
@@ -77,6 +82,7 @@ def test_a_loops_end_closes_its_connections(qwen, recwarn):
     assert not [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)]
 
 
+@over_both
 @pytest.mark.parametrize("way", ["stream", "astream"])
 def test_a_stream_may_be_left(server, qwen, way):
     """The connection is dropped at once, and the next call works."""
@@ -109,6 +115,7 @@ class Watched(ThreadPoolExecutor):
         return super().submit(fn, *args, **kwargs)
 
 
+@over_both
 def test_async_calls_do_not_wait_in_threads(qwen):
     """Beside the event loop nothing is done but what the HTTP client asks of the machine: its platform, an address."""
     threads = Watched()
@@ -124,6 +131,7 @@ def test_async_calls_do_not_wait_in_threads(qwen):
     assert not [task for task in threads.given if "getaddrinfo" not in task and "get_platform" not in task]
 
 
+@over_both
 def test_a_cancelled_call_ends(qwen, server):
     """Waiting for an answer that never comes can be given up."""
     server.misbehave(Fault.hang())
@@ -135,6 +143,7 @@ def test_a_cancelled_call_ends(qwen, server):
     asyncio.run(give_up())
 
 
+@over_both
 @all_ways
 def test_options_can_be_configured_later(qwen, sent, way):
     """With LangChain's configurable fields; a copy calls where it says."""
@@ -164,6 +173,7 @@ def test_it_is_written_down_without_its_key_and_loaded_again(monkeypatch, qwen):
     assert again.openai_api_key.get_secret_value() == "sk-of-the-variable"
 
 
+@over_both
 def test_a_cache_tells_calls_apart_by_qwens_options(qwen, server):
     """An answer without thinking is not given for one with."""
     cache = InMemoryCache()
@@ -183,6 +193,7 @@ class Trace(BaseTracer):
         self.kept.append(run)
 
 
+@over_both
 @all_ways
 def test_traces_name_the_provider_and_hold_no_key(qwen, way):
     """Of the object or of the call."""
@@ -225,6 +236,7 @@ def test_tokens_are_counted_with_the_models_own_vocabulary():
     assert model.get_num_tokens_from_messages(messages) == count_tokens(messages, model="qwen3.7-plus")
 
 
+@over_both
 def test_counted_tokens_are_the_ones_that_are_billed(qwen):
     """What is counted beforehand is what usage says, within a tool loop with thinking too."""
     model = qwen(enable_thinking=True)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from langchain_qwen_memory.chat_models import ChatQwen
 from langchain_qwen_memory.qwen.endpoints import server_of
 from langchain_qwen_memory.testing import LocalDashScope, Reply
-from tests.qwen.ways import all_ways, answer_by
+from tests.qwen.ways import all_ways, answer_by, over_both
 
 OPTIONS = {
     "model": "qwen-flash",
@@ -30,6 +30,7 @@ OPTIONS = {
 }
 
 
+@over_both
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("place", ["object", "call", "bind"])
 @all_ways
@@ -45,6 +46,7 @@ def test_every_option_reaches_the_body(qwen, sent, way, place, option):
     assert sent()[option] == OPTIONS[option]
 
 
+@over_both
 @pytest.mark.parametrize("option", [*OPTIONS, "thinking_budget", "reasoning_effort"])
 def test_a_call_comes_before_the_object(qwen, sent, option):
     """What one call says holds for it, and for it only."""
@@ -75,6 +77,7 @@ def test_a_call_comes_before_the_object(qwen, sent, option):
     assert sent()[option] == both[option]
 
 
+@over_both
 def test_options_that_are_not_given_are_not_sent(qwen, sent):
     """The service's defaults stay its own."""
     qwen().invoke("go")
@@ -89,12 +92,14 @@ def test_a_stream_asks_for_its_usage(qwen, sent, way):
     assert sent()["stream_options"] == {"include_usage": True}
 
 
+@over_both
 def test_a_stream_can_go_without_usage(qwen, sent):
     """For proxies that do not know the option."""
     assert answer_by("stream", qwen(stream_usage=False)).usage_metadata is None
     assert "stream_options" not in sent()
 
 
+@over_both
 @all_ways
 def test_extra_body_of_a_call_is_merged_into_the_objects(qwen, sent, way):
     """Whatever the service will learn can be said today, in part here and in part there."""
@@ -106,6 +111,7 @@ def test_extra_body_of_a_call_is_merged_into_the_objects(qwen, sent, way):
     assert "extra_body" not in body
 
 
+@over_both
 def test_thinking_said_in_extra_body_follows_the_same_rules(qwen, sent):
     """Where people had to write it so far, it may stay: a forced tool call still switches it off."""
     model = qwen(extra_body={"enable_thinking": True})
@@ -121,6 +127,7 @@ TOOL = {
 }
 
 
+@over_both
 @all_ways
 def test_a_call_never_changes_the_object(qwen, way):
     """Whatever is asked of one call, the object is afterwards what it was."""
@@ -229,6 +236,7 @@ def test_a_region_comes_before_one_of_alibabas_own_urls():
     assert url_of(base_url=url_of(region="singapore"), workspace="w") == url_of(region="singapore", workspace="w")
 
 
+@over_both
 @all_ways
 def test_a_call_may_go_elsewhere_with_another_key(qwen, server, way):
     """URL, key and the rest of the way belong to the call then; the object goes where it went."""
@@ -241,6 +249,7 @@ def test_a_call_may_go_elsewhere_with_another_key(qwen, server, way):
         assert "api_key" not in other.requests[0].body
 
 
+@over_both
 @all_ways
 def test_a_callers_own_http_clients_are_used(qwen, server, way):
     """For proxies, certificates and hooks; also for one call only."""
@@ -254,6 +263,7 @@ def test_a_callers_own_http_clients_are_used(qwen, server, way):
     assert [r.headers["x-mark"] for r in server.requests] == ["a" if way.startswith("a") else "s"] * 2
 
 
+@over_both
 def test_headers_may_be_added(qwen, server):
     """To all calls, or to one."""
     qwen(default_headers={"x-all": "1"}).invoke("go", extra_headers={"x-one": "2"})
@@ -261,6 +271,7 @@ def test_headers_may_be_added(qwen, server):
     assert (headers["x-all"], headers["x-one"]) == ("1", "2")
 
 
+@over_both
 def test_another_companys_settings_stay_at_home(monkeypatch, qwen, server):
     """OpenAI's organisation in the environment is not told to Alibaba."""
     monkeypatch.setenv("OPENAI_ORG_ID", "org-secret")
@@ -368,6 +379,7 @@ def test_users_of_other_packages_change_only_the_import(package, name):
 # --- messages ---
 
 
+@over_both
 def test_each_kind_of_message_has_its_role(qwen, server, sent):
     """System, user, assistant with calls, tool; names go along."""
     server.script(Reply(content="done"))
@@ -396,6 +408,7 @@ def test_each_kind_of_message_has_its_role(qwen, server, sent):
     ]
 
 
+@over_both
 def test_lists_of_text_become_one_string(qwen, sent):
     """Models without eyes take no lists; the template would join them the same way."""
     blocks = [{"type": "text", "text": "Be "}, "brief."]
@@ -410,12 +423,14 @@ def test_a_marked_prefix_keeps_its_mark(qwen, sent):
     assert sent()["messages"][0]["content"] == [block]
 
 
+@over_both
 def test_an_answer_may_be_begun(qwen, sent):
     """A last assistant message marked partial is gone on with."""
     qwen().invoke([HumanMessage("count"), AIMessage("1, 2,", additional_kwargs={"partial": True})])
     assert sent()["messages"][-1] == {"role": "assistant", "content": "1, 2,", "partial": True}
 
 
+@over_both
 def test_broken_calls_are_sent_back_as_they_came(qwen, sent):
     """The model then sees what it wrote, beside the tool message that complains."""
     broken = {"name": "f", "args": '{"a": ', "id": "call_1", "error": "no JSON", "type": "invalid_tool_call"}
