@@ -51,6 +51,11 @@ class _Written(NamedTuple):
     """Whether words were left out."""
 
 
+_REMEMBERED = 4_096
+"""Records of all threads that are kept as they were written down; a turn's key tells its content."""
+_written_before: dict[tuple[str, tzinfo | None, int, Counter], _Written] = {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Placing:
     """One question's budget."""
@@ -128,18 +133,29 @@ class Placing:
     def _record(self, turn: Turn) -> _Written:
         """The turn's record: the user's words whole, unless they alone are over half of the budget; the reply cut."""
         if turn.key not in self.records:
-            reply = max(REPLY, self.max_tokens // REPLY_SHARE)
-            left: list[bool] = []
-            text = quotation(
-                turn,
-                zone=self.zone,
-                cut=lambda words: self._cut(words, reply, left),
-                cut_user=lambda words: self._cut(words, self.max_tokens // 2, left),
-            )
-            day, _, words = text.partition("\n")
-            tokens = self._tokens(text), self._tokens(words)
-            self.records[turn.key] = _Written(day, words, *tokens, cut=any(left))
+            self.records[turn.key] = self._known(turn) or self._write(turn)
         return self.records[turn.key]
+
+    def _known(self, turn: Turn) -> _Written | None:
+        """What was written of this turn for an earlier question: whole, it is the same for every question."""
+        return _written_before.get((turn.key, self.zone, self.max_tokens, self.count))
+
+    def _write(self, turn: Turn) -> _Written:
+        reply = max(REPLY, self.max_tokens // REPLY_SHARE)
+        left: list[bool] = []
+        text = quotation(
+            turn,
+            zone=self.zone,
+            cut=lambda words: self._cut(words, reply, left),
+            cut_user=lambda words: self._cut(words, self.max_tokens // 2, left),
+        )
+        day, _, words = text.partition("\n")
+        written = _Written(day, words, self._tokens(text), self._tokens(words), cut=any(left))
+        if not written.cut:
+            _written_before[turn.key, self.zone, self.max_tokens, self.count] = written
+            while len(_written_before) > _REMEMBERED:
+                _written_before.pop(next(iter(_written_before)), None)
+        return written
 
     def _cut(self, words: str, room: int, left: list[bool]) -> str:
         """The words within `room` tokens, about; `left` is told whether any were left out."""
