@@ -3,40 +3,27 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from langchain_core.utils import from_env, get_pydantic_field_names, secret_from_env
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, Field, SecretStr, model_validator
 
-from langchain_qwen_memory.qwen.answering import QwenAnswering
-from langchain_qwen_memory.qwen.calls import CONNECTION, Call, Link, clear_key, common_names, resolve_url
-from langchain_qwen_memory.qwen.endpoints import native_url, shown_url
+from langchain_qwen_memory.qwen.calls import CONNECTION, Call, common_names
+from langchain_qwen_memory.qwen.endpoints import native_url
 from langchain_qwen_memory.qwen.native_calls import NativeCall
-from langchain_qwen_memory.qwen.native_transport import (
-    AsyncNativeStream,
-    NativeClients,
-    NativeStream,
-    around,
-    async_around,
-)
+from langchain_qwen_memory.qwen.native_fields import NativeFields
+from langchain_qwen_memory.qwen.native_transport import AsyncNativeStream, NativeStream, around, async_around
 from langchain_qwen_memory.qwen.structured import wire_tool_choice
 from langchain_qwen_memory.qwen.wire import wire_request
 
 __all__ = ["ChatDashScope"]
 
-_COMMON = (
-    *("temperature", "top_p", "max_tokens", "stop", "n", "seed", "presence_penalty", "frequency_penalty"),
-    *("logprobs", "top_logprobs", "logit_bias", "extra_body"),
-)
 
-
-class ChatDashScope(QwenAnswering):
+class ChatDashScope(NativeFields):
     """Qwen chat models of Alibaba's Model Studio (百炼), over DashScope's own protocol and the `dashscope` SDK.
 
     It has ChatQwen's options, rules, errors and answers, and one may take the other's place in the middle of a thread.
@@ -120,130 +107,9 @@ class ChatDashScope(QwenAnswering):
         `langchain_qwen_memory.qwen.model_errors`, as for ChatQwen.
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    model_name: str = Field(default="qwen-plus", alias="model")
-    """Name of the model, as the service knows it."""
-
-    api_key: SecretStr | None = Field(default_factory=secret_from_env("DASHSCOPE_API_KEY", default=None))
-    """Key of the service, from DASHSCOPE_API_KEY if not given."""
-
-    base_url: str | None = Field(
-        default_factory=from_env(["DASHSCOPE_API_BASE", "DASHSCOPE_HTTP_BASE_URL"], default=None)
-    )
-    """Base URL, from DASHSCOPE_API_BASE or DASHSCOPE_HTTP_BASE_URL if not given; else `region` and `workspace` give it,
-    else it is Beijing's. After construction: the URL that is called."""
-
-    multimodal: bool | None = None
-    """Whether calls go to multimodal generation, not to text generation; None: the catalogue says, and of models it
-    does not know, whether a picture, film or sound is among the messages."""
-
-    temperature: float | None = None
-    """How freely it chooses its words, from 0 to below 2."""
-
-    top_p: float | None = None
-    """Sample among the most likely tokens that have so much probability together."""
-
-    max_tokens: int | None = None
-    """Most tokens of an answer, without its thinking."""
-
-    stop: list[str] | str | None = Field(default=None, alias="stop_sequences")
-    """Texts at which the answer ends."""
-
-    n: int | None = None
-    """How many answers, of one question, 1 to 4; not as a stream."""
-
-    seed: int | None = None
-    """Makes answers repeatable, as far as the service can."""
-
-    presence_penalty: float | None = None
-    """Above 0, what was said is less likely said again; -2 to 2."""
-
-    frequency_penalty: float | None = None
-    """The same by how often it was said, for models that take it."""
-
-    logprobs: bool | None = None
-    """Return how likely each token was."""
-
-    top_logprobs: int | None = None
-    """The same of so many others in its place, 5 at most."""
-
-    logit_bias: dict[int, int] | None = None
-    """Token -> how much more likely it is made; character models take it."""
-
-    extra_body: dict[str, Any] | None = None
-    """Further parameters; a call's own are merged into them."""
-
-    model_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Further parameters by ChatTongyi's name for them."""
-
-    streaming: bool = False
-    """Answer whole calls over a stream."""
-
-    timeout: Any = None
-    """Seconds to the first byte, and between two pieces of a stream; 600 if not given. Or `httpx.Timeout`."""
-
-    max_retries: int | None = Field(default=None, ge=0)
-    """How often a busy or failing service is asked again; 2 if not given."""
-
-    default_headers: dict[str, str] | None = None
-    """Headers sent with every call."""
-
-    default_query: dict[str, Any] | None = None
-    """Query parameters sent with every call."""
-
-    http_client: Any = Field(default=None, exclude=True)
-    """An `httpx.Client` of one's own, for synchronous calls; never closed here."""
-
-    http_async_client: Any = Field(default=None, exclude=True)
-    """An `httpx.AsyncClient` of one's own, for asynchronous calls; never closed here."""
-
     @property
     def _llm_type(self) -> str:
         return "chat-dashscope"
-
-    @property
-    def _identifying_params(self) -> dict[str, Any]:
-        return {"model_name": self.model_name, **self._default_params}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keep_what_is_not_known(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Options without a field become `model_kwargs`, with a word about it, as in LangChain's other models."""
-        from langchain_core.utils.utils import _build_model_kwargs
-
-        named = {"request_timeout": "timeout"}
-        taken = {named.get(name, name): value for name, value in values.items()}
-        return _build_model_kwargs(taken, get_pydantic_field_names(cls))
-
-    @model_validator(mode="after")
-    def _settle(self) -> Self:
-        """Settles where calls go and with which key.
-
-        Raises:
-            ValueError: If there is no key, or the options contradict each other.
-        """
-        if self.streaming and self.n is not None and self.n > 1:
-            raise ValueError(f"n={self.n} choices cannot be streamed: give n=1 or streaming=False.")
-        # what is said in code comes before the variables
-        said = "base_url" in self.model_fields_set or not (self.region or self.workspace)
-        given = self.base_url if said else None
-        url = native_url(resolve_url(base_url=given, region=self.region, workspace=self.workspace))
-        from_variable = "api_key" not in self.model_fields_set
-        self._link = Link(url=url, server="dashscope", key=clear_key(self.api_key), key_is_the_services=from_variable)
-        if not self._link.sent_key:
-            raise ValueError(f"No key for {shown_url(url)}: set DASHSCOPE_API_KEY or give api_key=...")
-        self.base_url = url
-        self._clients = NativeClients(http_client=self.http_client, http_async_client=self.http_async_client)
-        return self
-
-    def _common_params(self) -> dict[str, Any]:
-        said = {name: getattr(self, name) for name in _COMMON}
-        return {
-            "model": self.model_name,
-            **{name: value for name, value in said.items() if value is not None and value != []},
-            **self.model_kwargs,
-        }
 
     # --- calling ---
 
@@ -254,13 +120,14 @@ class ChatDashScope(QwenAnswering):
         tags = asked.pop("thinking_tags", self.thinking_tags)
         asked.pop("stream_options", None)
         link = self._link.with_options(own)
+        moved = {"workspace": None} if own.keys() & {"base_url", "region"} else {}  # the object's is of another place
         names = ("timeout", "max_retries", "default_headers", "default_query", "workspace")
         return NativeCall(
             link=replace(link, url=native_url(link.url)),
             request=wire_request(messages, self._default_params, asked, server="dashscope"),
             tags=tags,
             usage=usage is not False,
-            own={name: getattr(self, name) for name in names} | own,
+            own={name: getattr(self, name) for name in names} | moved | own,
             multimodal=multimodal,
         )
 

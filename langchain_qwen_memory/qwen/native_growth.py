@@ -1,6 +1,6 @@
 """Tells whether a stream sends pieces or, each time, all that was said so far, and makes pieces of the latter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 __all__ = ["Growth"]
@@ -20,40 +20,52 @@ class Growth:
         self._count = count
         self._whole: bool | None = None
         self._said: dict[Any, str] = {}
-        self._tokens: int | None = None
+        self._tokens: dict[str, int] = {}
+        self._ids: dict[Any, str] = {}
         self._last = False
 
-    def piece_of(self, delta: dict[str, Any], tokens: int | None, *, last: bool = False) -> dict[str, Any]:
+    def piece_of(self, delta: dict[str, Any], usage: Mapping[str, Any], *, last: bool = False) -> dict[str, Any]:
         """Returns an event's message with what is new in it.
 
         Args:
             delta: The message.
-            tokens: Output tokens so far; None: not said.
+            usage: Token counts so far, by the compatible protocol's names; empty: not said.
             last: It is the last one.
         """
-        self._last = last
-        grown = None if tokens is None or self._tokens is None else tokens - self._tokens
-        new = dict(delta)
-        for name in ("reasoning_content", "content"):
+        self._last, new = last, dict(delta)
+        out = usage.get("completion_tokens")
+        thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens", out)
+        for name, tokens in (("reasoning_content", thought), ("content", out)):
             if isinstance(text := delta.get(name), str) and text:
-                new[name] = self._new(name, text, lambda was, text: self._tells(was, text, grown))
+                new[name] = self._new(name, text, self._grown(name, tokens))
         if calls := delta.get("tool_calls"):
-            new["tool_calls"] = [self._call(call) for call in calls]
-        self._tokens = tokens if tokens is not None else self._tokens
+            new["tool_calls"] = [piece for call in calls if (piece := self._call(call))]
+        if out is not None and thought is not None:
+            self._tokens = {"content": out, "reasoning_content": thought}
         return new
 
-    def _call(self, call: dict[str, Any]) -> dict[str, Any]:
+    def _grown(self, name: str, tokens: int | None) -> int | None:
+        return None if tokens is None or name not in self._tokens else tokens - self._tokens[name]
+
+    def _call(self, call: dict[str, Any]) -> dict[str, Any] | None:
+        """A piece of a call; None of one that was told before and is told again, as it is with whole texts."""
         function = call.get("function") or {}
-        if not isinstance(arguments := function.get("arguments"), str) or not arguments:
+        arguments = function.get("arguments")
+        place = call["index"] if call.get("index") is not None else call.get("id")
+        if not isinstance(arguments, str):
             return call
         # JSON does not begin twice: what starts with all that came before is the whole
-        new = self._new(call.get("index"), arguments, lambda _was, _text: True)
-        return {**call, "function": {**function, "arguments": new}}
+        new = self._new(place, arguments, None) if arguments else ""
+        known = self._ids.get(place)
+        self._ids.setdefault(place, call.get("id") or "")
+        if known is None or not self._whole or call.get("id") not in {known, "", None}:
+            return {**call, "function": {**function, "arguments": new}}
+        return {"index": call.get("index"), "id": "", "function": {"arguments": new}} if new else None
 
-    def _new(self, name: Any, text: str, tells: Callable[[str, str], bool]) -> str:
+    def _new(self, name: Any, text: str, grown: int | None) -> str:
         was = self._said.get(name, "")
         if self._whole is None and was:
-            self._whole = text.startswith(was) and tells(was, text)
+            self._whole = text.startswith(was) and self._tells(was, text, grown)
         if not self._whole:
             self._said[name] = was + text
             return text

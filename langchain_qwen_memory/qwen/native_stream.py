@@ -82,8 +82,9 @@ class EventTranslator:
 
     def _compatible(self, body: dict[str, Any]) -> dict[str, Any]:
         event = compatible_body(body, model=self._model, part="delta")
-        tokens = event["usage"].get("completion_tokens")
         self._read_any, self._had_choices = True, self._had_choices or bool(event["choices"])
         for choice in event["choices"][:1]:
-            choice["delta"] = self._growth.piece_of(choice["delta"], tokens, last=choice["finish_reason"] is not None)
+            choice["delta"] = self._growth.piece_of(
+                choice["delta"], event["usage"], last=choice["finish_reason"] is not None
+            )
         return event if self._usage else {**event, "usage": None}

@@ -81,7 +81,13 @@ def as_text(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, 
 
 def _message(message: Mapping[str, Any]) -> str:
     content = message.get("content") or ""
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    text = content if isinstance(content, str) else "".join(map(_part, content))
     calls = message.get("tool_calls")
     written = json.dumps(calls, ensure_ascii=False) if calls else ""
     return f"<|im_start|>{message.get('role')}\n{text}{written}<|im_end|>\n"
+
+
+def _part(part: Any) -> str:
+    """A part as the template has it: text is text, whichever protocol's list it stands in."""
+    is_text = isinstance(part, Mapping) and part.get("type", "text") == "text" and isinstance(part.get("text"), str)
+    return str(part["text"]) if is_text else json.dumps(part, ensure_ascii=False)

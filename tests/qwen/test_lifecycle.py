@@ -132,6 +132,27 @@ def test_async_calls_do_not_wait_in_threads(qwen):
 
 
 @over_both
+def test_connections_are_closed_when_asked_and_opened_again(qwen):
+    """By `close` those of synchronous calls, by `aclose` those of the running loop."""
+    model = qwen()
+    assert model.invoke("go").text
+    before = model._clients.sync
+    model.close()
+    assert model._clients._is_shut(before)
+    assert model.invoke("go").text
+    model.close()
+
+    async def go():
+        assert (await model.ainvoke("go")).text
+        client = await model._clients.of_this_loop()
+        await model.aclose()
+        assert model._clients._is_shut(client)
+        assert (await model.ainvoke("go")).text
+
+    asyncio.run(go())
+
+
+@over_both
 def test_a_cancelled_call_ends(qwen, server):
     """Waiting for an answer that never comes can be given up."""
     server.misbehave(Fault.hang())

@@ -91,7 +91,7 @@ STREAMS = {
 @pytest.mark.parametrize("way", ["stream", "astream"])
 @pytest.mark.parametrize("habit", STREAMS)
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_streamed_calls_are_put_together(server, qwen, protocol, way, habit, version):
+def test_streamed_calls_are_put_together(server, qwen, protocol, way, habit, version):  # noqa: PLR0917
     """Two calls come out as two, each with its own id and arguments, whatever the server's habit."""
     chunks = [*(delta(tool_calls=calls) for calls in STREAMS[habit]), delta("tool_calls")]
     server.script(Reply(chunks=spoken(protocol, chunks)))
