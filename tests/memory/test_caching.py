@@ -77,5 +77,12 @@ def test_a_short_prefix_is_left_alone():
 def test_marks_of_ones_own_leave_less_room():
     """Four in all; the last place first, then the oldest ones."""
     own = [{**text(LONG), **MARK}]
-    view = [SystemMessage(LONG), HumanMessage(own), AIMessage("a"), HumanMessage(own), AIMessage("b"), HumanMessage("?")]
+    view = [
+        SystemMessage(LONG),
+        HumanMessage(own),
+        AIMessage("a"),
+        HumanMessage(own),
+        AIMessage("b"),
+        HumanMessage("?"),
+    ]
     assert marks(mark(view)) == [(0, 0), (1, 0), (3, 0), (5, 0)]
