@@ -51,8 +51,8 @@ def events_by(way, model, question="go", /, **options):
 
 
 def flat(body):
-    """A request's body in the compatible protocol's form, whichever it has, so that a test reads both alike."""
-    if "parameters" not in body:
+    """A chat request's body in the compatible protocol's form, so that a test reads both alike; others as they are."""
+    if "messages" not in body.get("input", ()):
         return body
     parameters = {k: v for k, v in body["parameters"].items() if k not in {"result_format", "incremental_output"}}
     stream = {"stream": True} if body["parameters"].get("incremental_output") else {}
