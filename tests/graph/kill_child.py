@@ -50,6 +50,12 @@ class MortalArchive(SqliteArchive):
         reach("append-after")
         return new
 
+    async def aappend(self, user, thread, turns):
+        reach("append-before")
+        new = await super().aappend(user, thread, turns)
+        reach("append-after")
+        return new
+
     def put_note(self, user, thread, key, note):
         kept = super().put_note(user, thread, key, note)
         reach("note")
