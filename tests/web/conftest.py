@@ -42,9 +42,9 @@ def end(process):
     process.wait(timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium, one for all tests."""
+    """Chromium, one for a file's tests: while it is open an event loop runs, beside which async tests cannot."""
     api = pytest.importorskip("playwright.sync_api", reason="the page is tested in a browser: pip install playwright")
     if not CHROMIUM.exists():
         pytest.skip(f"the page is tested in a browser, and there is none at {CHROMIUM} (set CHROMIUM)")
@@ -161,7 +161,7 @@ def tab(browser, address):
     assert [error for made in opened for error in made.errors] == []
 
 
-def until(true, seconds=15):
+def until(true, seconds=40):
     """Wait for something that the browser does not show."""
     last = time.monotonic() + seconds
     while not true():

@@ -83,8 +83,14 @@ def test_old_turns_are_folded_and_recalled_and_the_page_shows_it(tab, model):
     one.page.locator("#qm-charts").scroll_into_view_if_needed()
     for chart in ("#qm-tokens", "#qm-money"):
         one.page.wait_for_selector(f"{chart} canvas, {chart} svg.marks")
-    one.page.locator("#qm-chat .user .message-content").first.click()
-    until(lambda: one.page.locator("#qm-view .qm-strip i").count() == 1)
+    first = one.page.locator("#qm-chat .user .message-content").first
+
+    def shown() -> bool:
+        first.click()  # again, if the page was not ready to listen
+        one.page.wait_for_timeout(1_000)
+        return one.page.locator("#qm-view .qm-strip i").count() == 1
+
+    until(shown)
 
 
 def test_a_picture_goes_to_the_model_and_is_there_after_a_reload(tab, model, tmp_path):
@@ -123,8 +129,14 @@ def test_what_is_no_picture_is_refused_and_nothing_is_asked(tab, model, tmp_path
 def test_a_branch_from_an_earlier_turn_and_the_way_back(tab, model):
     """One goes on from an earlier turn; what came after it is not in the prompt, and can be gone back to."""
     one = tab().open().ask("We meet in Lisbon.", "We meet on Monday.", "We meet at noon.")
-    one.page.locator("#qm-chat .user .message-content").first.click()
-    until(lambda: one.page.locator("#qm-view .qm-strip i").count() == 1)
+    first = one.page.locator("#qm-chat .user .message-content").first
+
+    def shown() -> bool:
+        first.click()  # again, if the page was not ready to listen
+        one.page.wait_for_timeout(1_000)
+        return one.page.locator("#qm-view .qm-strip i").count() == 1
+
+    until(shown)
     one.page.click("#qm-back")
     one.page.wait_for_selector("#qm-branches label")
     until(lambda: one.said() == ["We meet in Lisbon."])
