@@ -19,8 +19,9 @@ LONG = "The harbour lies in the north. " * 40
 
 
 def environment(home, **changes):
-    """A person without a key, in a new home folder, without colours."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE", "QWEN", "LC_"))}
+    """A person without a key, in a new home folder, without colours; only the terminal says how wide it is."""
+    unwanted = ("DASHSCOPE", "QWEN", "LC_", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return {**kept, "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color", "NO_COLOR": "1", **changes}
 
 
@@ -274,7 +275,7 @@ def test_commands_that_do_not_exist_are_told(at_server, server):
     child = at_server()
     screen = ask(child, "/forgt")
     assert "There is no command /forgt" in screen
-    assert "/context /memory /recall /branch /model /forget /help /quit" in screen
+    assert "/context /memory /recall /branch /model /forget /help /quit" in " ".join(screen.split())
     assert "/context" in ask(child, "/help")
     assert server.requests == []
 

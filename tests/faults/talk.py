@@ -56,7 +56,9 @@ def of_the_embeddings(body):
 class Talk:
     """One thread of one user, talked to in one way."""
 
-    def __init__(self, server, folder, *, way="run", agent=False, memory=None, tools=(), embeddings=None, **model):
+    def __init__(
+        self, server, folder, *, way="run", agent=False, memory=None, tools=(), embeddings=None, hasty=None, **model
+    ):
         self.path, self.way = folder / "chat.db", way
         self.asked: list[HumanMessage] = []
         self.answered: dict[str, str] = {}
@@ -67,7 +69,9 @@ class Talk:
         self.model = ChatQwen(**{**options, **model})
         self.keeper = self._saver()
         memory = memory or [WindowMemory(trigger=("turns", 4), keep=("turns", 2))]
-        self.graph = self._agent(memory, tools) if agent else self._chat(memory, tools)
+        made = self._agent if agent else self._chat
+        self.graph = self._patient = made(self.model, memory, tools)
+        self._hasty = made(ChatQwen(**{**options, **model, "timeout": hasty}), memory, tools) if hasty else self.graph
 
     def _saver(self):
         if self.way.startswith("a"):
@@ -76,12 +80,12 @@ class Talk:
         self._held = SqliteSaver.from_conn_string(str(self.path))
         return self._held.__enter__()
 
-    def _chat(self, memory, tools):
-        return create_chat_graph(self.model, memory=memory, tools=tools, archive=self.archive, checkpointer=self.keeper)
+    def _chat(self, model, memory, tools):
+        return create_chat_graph(model, memory=memory, tools=tools, archive=self.archive, checkpointer=self.keeper)
 
-    def _agent(self, memory, tools):
+    def _agent(self, model, memory, tools):
         middleware = MemoryMiddleware(memory, archive=self.archive, archive_folded=True)
-        return create_agent(self.model, list(tools), middleware=[middleware], checkpointer=self.keeper)
+        return create_agent(model, list(tools), middleware=[middleware], checkpointer=self.keeper)
 
     def __enter__(self):
         return self
@@ -98,6 +102,14 @@ class Talk:
         """Ask something new; the answer, or None after an error of the model, which is noted."""
         self.asked.append(HumanMessage(text, id=f"m{len(self.asked)}"))
         return self._told(self.asked[-1])
+
+    def ask_in_haste(self, text):
+        """`ask`, waiting for each part of the answer for `hasty` seconds only, where that was given."""
+        self.graph = self._hasty
+        try:
+            return self.ask(text)
+        finally:
+            self.graph = self._patient
 
     def again(self):
         """Send the newest question once more, as a client that got an error does."""

@@ -37,11 +37,11 @@ def asked_through(talk, server, fault, kind):
     assert talk.ask(QUESTIONS[0])
     for step in (talk.again, talk.go_on):
         server.misbehave(fault, when=of_the_chat)
-        assert talk.ask(f"{QUESTIONS[1]} {len(talk.asked)}") is None
+        assert talk.ask_in_haste(f"{QUESTIONS[1]} {len(talk.asked)}") is None
         assert type(talk.errors[-1]) is kind
         assert step()
     server.misbehave(fault, when=of_the_chat)
-    assert talk.ask("一个没有回答的问题") is None
+    assert talk.ask_in_haste("一个没有回答的问题") is None
     assert type(talk.errors[-1]) is kind
     for number in range(4):
         assert talk.ask(f"{QUESTIONS[2]} {number}")
@@ -61,7 +61,7 @@ def test_a_call_that_fails_costs_nothing_but_itself(server, tmp_path, case, way)
 @pytest.mark.parametrize("case", SILENT)
 def test_silence_ends_in_a_timeout_and_the_thread_goes_on(server, tmp_path, case, way):
     """Before the first byte and within an answer."""
-    with Talk(server, tmp_path, way=way, timeout=0.4) as talk:
+    with Talk(server, tmp_path, way=way, hasty=0.4) as talk:
         asked_through(talk, server, SILENT[case], errors.QwenTimeoutError)
 
 
