@@ -3,7 +3,8 @@
 import json
 import zlib
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
 from typing import Any
 
 from langchain_core.messages import (
@@ -15,7 +16,7 @@ from langchain_core.messages import (
 
 from langchain_qwen_memory.errors import ArchiveError
 
-__all__ = ["dumps", "loads", "note_to_bytes", "pack", "plain", "unpack", "whole"]
+__all__ = ["dumps", "loads", "note_to_bytes", "pack", "plain", "unpack", "unpack_later", "whole"]
 
 DEEPEST = 100
 """Nesting of stored data; below it a value is kept as its repr."""
@@ -34,6 +35,31 @@ def unpack(body: bytes) -> tuple[tuple[BaseMessage, ...], str]:
     """The messages and the text that `pack` wrote down."""
     data = loads(zlib.decompress(body))
     return tuple(messages_from_dict(data["messages"])), data["text"]
+
+
+class _Body:
+    """A body that is unpacked when it is first looked into."""
+
+    def __init__(self, packed: bytes) -> None:
+        self._packed = packed
+
+    @cached_property
+    def whole(self) -> tuple[tuple[BaseMessage, ...], str]:
+        return unpack(self._packed)
+
+
+def unpack_later(body: bytes) -> tuple[Callable[[], tuple[BaseMessage, ...]], Callable[[], str]]:
+    """`unpack` as two functions: a search brings many turns, of which few are shown."""
+    packed = _Body(body)
+    return partial(_messages, packed), partial(_text, packed)
+
+
+def _messages(body: _Body) -> tuple[BaseMessage, ...]:
+    return body.whole[0]
+
+
+def _text(body: _Body) -> str:
+    return body.whole[1]
 
 
 def note_to_bytes(note: dict[str, Any]) -> bytes:

@@ -1,8 +1,8 @@
 """What an archive takes in and gives back: turns, hits, lists of threads; and what it refuses at its door."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar, overload
 
 from langchain_core.messages import BaseMessage
 
@@ -11,7 +11,35 @@ from langchain_qwen_memory.errors import ArchiveError
 __all__ = ["Appended", "ArchivedThread", "Found", "Hit", "Turn", "check_ids", "check_limit", "check_periods", "orphan"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+_T = TypeVar("_T")
+
+
+class Later(Generic[_T]):
+    """A field that may be given as a function, called when it is first read: most turns found are not looked into."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """The field's name."""
+        self._name = name
+
+    @overload
+    def __get__(self, turn: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, turn: object, owner: type) -> _T: ...
+    def __get__(self, turn: object | None, owner: type) -> Any:
+        """What was given, or what the function that was given brings."""
+        if turn is None:
+            raise AttributeError(self._name)  # tells the dataclass that there is no default
+        value = vars(turn)[self._name]
+        if callable(value):
+            value = vars(turn)[self._name] = value()
+        return value
+
+    def __set__(self, turn: object, value: _T | Callable[[], _T]) -> None:
+        """Keep what was given."""
+        vars(turn)[self._name] = value
+
+
+@dataclass(frozen=True, kw_only=True)
 class Turn:
     """A finished turn: one user message and all that follows it up to the next."""
 
@@ -19,9 +47,9 @@ class Turn:
     """`turn_key(parent, messages)`: the same turn after the same past has the same key, whoever writes it."""
     parent: str
     """Key of the turn before it; `root_key(user, thread)` for the first turn of a thread."""
-    messages: tuple[BaseMessage, ...]
+    messages: Later[tuple[BaseMessage, ...]] = Later()
     """The messages themselves, tool calls and media references too."""
-    text: str
+    text: Later[str] = Later()
     """What full text finds the turn by; usually `searchable_text(messages)`, perhaps with its date."""
     at: float
     """When the turn was finished: Unix seconds, UTC."""

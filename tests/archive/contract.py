@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import pickle
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -399,6 +401,18 @@ class ArchiveContract:
             assert len(archive.search(word, user="u")) == 1, word
         for word in ("secretsystem", "secretblock", "secretkwarg", "secrettag", "beyond", "QUJD" * 100, "base64"):
             assert archive.search(word, user="u") == [], word
+
+    def test_a_found_turn_is_the_turn_that_get_gives(self, archive):
+        """Whether its body was looked into or not: copied, pickled, compared."""
+        stored = fill(archive, "alice", "t1", ["花生过敏", "去杭州", "花生酱呢"])
+        hits = archive.search("花生", user="alice", thread="t1", limit=2, neighbours=True)
+        there = {turn.key: turn for turn in archive.get("alice", "t1", [turn.key for turn in stored])}
+        assert len(hits) == 2
+        for hit in hits:
+            copied = pickle.loads(pickle.dumps(hit.turn))
+            assert copied == replace(hit.turn) == hit.turn == there[hit.turn.key]
+            for other in (hit.before, hit.after):
+                assert other is None or other == there[other.key]
 
     def test_excluded_turns_make_room_for_others(self, archive):
         """Turns still in the window are left out, and the limit is filled with the next best."""

@@ -10,6 +10,7 @@ turns cost nothing.
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_qwen_memory.archive.finding.ranking import Postings, bm25, in_reach
@@ -109,9 +110,8 @@ def _seal(db: sqlite3.Connection, user: int) -> None:
     lists: defaultdict[str, bytearray] = defaultdict(bytearray)
     for slot, row in enumerate(rows):
         place = slot.to_bytes(2, "little")
-        for line in row[4].split("\n")[1:-1]:
-            word, count = line.split(" ")
-            lists[word] += place + bytes((int(count),))
+        for word, count in _counted(row[4]).items():
+            lists[word] += place + bytes((count,))
     _store(db, user, np.array([row[:4] for row in rows], dtype=TURN), lists.items())
     db.execute("DELETE FROM qwen_memory_fresh WHERE user = ?", (user,))
     small = _segments(db, user, below=FULL)
@@ -237,12 +237,12 @@ def _telling(db: sqlite3.Connection, numbers: dict[str, int], starts: dict[int, 
 
 def _mentions(numbers: dict[str, int], fresh: list[str], first: int) -> list[tuple[int, int, int]]:
     """Mentions of the words in fresh turns: (row, word, count)."""
-    found = []
-    for word, number in numbers.items():
-        sought = f"\n{word} "
-        for row, listed in enumerate(fresh, first):
-            place = listed.find(sought)
-            if place >= 0:
-                begin = place + len(sought)
-                found.append((row, number, int(listed[begin : listed.index("\n", begin)])))
-    return found
+    told = [(row, _counted(listed)) for row, listed in enumerate(fresh, first)]
+    return [(row, number, counts[word]) for word, number in numbers.items() for row, counts in told if word in counts]
+
+
+@lru_cache(maxsize=1_024)
+def _counted(listed: str) -> dict[str, int]:
+    """The words of a fresh turn, which is read by each search until it is in a segment."""
+    pairs = (line.split(" ") for line in listed.split("\n")[1:-1])
+    return {word: int(count) for word, count in pairs}

@@ -1,5 +1,6 @@
 """Reads and writes the rows of a SQLite archive, inside transactions that the caller opened."""
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 from langchain_qwen_memory.archive.base import Turn, orphan, root_key
 from langchain_qwen_memory.archive.batch import Late
 from langchain_qwen_memory.archive.sqlite import postings
-from langchain_qwen_memory.archive.stored import loads, unpack
+from langchain_qwen_memory.archive.stored import loads, unpack, unpack_later
 
 __all__ = [
     "Place",
@@ -16,7 +17,7 @@ __all__ = [
     "by_number",
     "count_all",
     "find",
-    "key_of",
+    "keys_of",
     "known_messages",
     "late",
     "lineage",
@@ -34,9 +35,12 @@ __all__ = [
 Row = tuple[Any, ...]
 
 _TURNS = """
-SELECT t.key, t.parent, t.position, t.branch, t.at, t.tokens, t.body, h.name
+SELECT t.key, t.parent, t.position, t.branch, t.at, t.tokens, t.body, h.name, t.id
 FROM qwen_memory_turns t JOIN qwen_memory_threads h ON h.id = t.thread
 """
+_KEYS = "SELECT id, key FROM qwen_memory_turns"
+_LISTED = "(SELECT value FROM json_each(?))"
+"""Numbers as one bound value, however many they are."""
 _LINE = """
 WITH RECURSIVE line(branch, last, depth) AS (
     {start} UNION ALL
@@ -183,14 +187,17 @@ def newest(db: sqlite3.Connection, line: Sequence[tuple[int, int]], before: int 
     return rows
 
 
-def key_of(db: sqlite3.Connection, number: int) -> str:
-    """The key of a turn of this number."""
-    return str(db.execute("SELECT key FROM qwen_memory_turns WHERE id = ?", (number,)).fetchone()[0])
+def keys_of(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, str]:
+    """The keys of turns by their numbers."""
+    found = db.execute(f"{_KEYS} WHERE id IN {_LISTED}", (json.dumps(list(numbers)),))
+    return dict(found.fetchall())
 
 
-def by_number(db: sqlite3.Connection, user: str, number: int) -> Turn:
-    """The turn of a number that this transaction has found."""
-    return to_turn(user, db.execute(f"{_TURNS} WHERE t.id = ?", (number,)).fetchone())
+def by_number(db: sqlite3.Connection, user: str, numbers: Sequence[int]) -> dict[int, Turn]:
+    """Turns that this transaction has found, by their numbers; their bodies are unpacked when they are looked into."""
+    query = f"{_TURNS} WHERE t.id IN {_LISTED}"
+    found = db.execute(query, (json.dumps(list(numbers)),))
+    return {row[8]: _turn(user, row, *unpack_later(row[6])) for row in found}
 
 
 def stored_keys(db: sqlite3.Connection, place: Place, keys: Iterable[str]) -> set[str]:
@@ -244,8 +251,11 @@ def notes(db: sqlite3.Connection, place: Place) -> list[tuple[str, dict[str, Any
 
 def to_turn(user: str, row: Row) -> Turn:
     """A turn from its row."""
-    key, parent, position, branch, at, tokens, body, thread = row
-    messages, text = unpack(body)
+    return _turn(user, row, *unpack(row[6]))
+
+
+def _turn(user: str, row: Row, messages: Any, text: Any) -> Turn:
+    key, parent, position, branch, at, tokens, _, thread, _ = row
     return Turn(
         key=key,
         parent=parent,

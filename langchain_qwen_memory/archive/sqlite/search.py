@@ -10,7 +10,7 @@ from langchain_qwen_memory.archive.finding.fusion import Candidates, fused
 from langchain_qwen_memory.archive.finding.ranking import leaders
 from langchain_qwen_memory.archive.sqlite import postings, rows
 from langchain_qwen_memory.archive.sqlite.partitions import Partition
-from langchain_qwen_memory.archive.turn import Hit, Turn
+from langchain_qwen_memory.archive.turn import Hit
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -131,23 +131,16 @@ def _chosen(
     db: sqlite3.Connection, question: Question, candidates: Candidates, best: Sequence[tuple[int, float]]
 ) -> list[Hit]:
     """The best turns that are not excluded, read, with their neighbours if these are asked for."""
-    ids = candidates.ids
-    wanted = [(row, score) for row, score in best if rows.key_of(db, int(ids[row])) not in question.exclude]
-    turns: dict[int, Turn] = {}
-
-    def read(row: int) -> Turn | None:
-        """Each turn is read once, though it may be a hit and the neighbour of two others."""
-        if row >= 0 and row not in turns:
-            turns[row] = rows.by_number(db, question.user, int(ids[row]))
-        return turns.get(row)
-
-    found: list[Hit] = []
-    for row, score in wanted[: question.limit]:
-        before, after = (read(other) for other in _around(candidates, row, question))
-        turn = read(row)
-        assert turn is not None
-        found.append(Hit(turn=turn, score=score, before=before, after=after))
-    return found
+    ids = candidates.ids.tolist()
+    keys = rows.keys_of(db, [ids[row] for row, _ in best])
+    wanted = [(row, score) for row, score in best if keys[ids[row]] not in question.exclude][: question.limit]
+    around = {row: _around(candidates, row, question) for row, _ in wanted}
+    read = {*around, *(other for pair in around.values() for other in pair)} - {-1}
+    turns = rows.by_number(db, question.user, [ids[row] for row in sorted(read)])
+    beside = {row: [turns[ids[other]] if other >= 0 else None for other in pair] for row, pair in around.items()}
+    return [
+        Hit(turn=turns[ids[row]], score=score, before=beside[row][0], after=beside[row][1]) for row, score in wanted
+    ]
 
 
 def _around(candidates: Candidates, row: int, question: Question) -> tuple[int, int]:
