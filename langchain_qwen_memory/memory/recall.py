@@ -17,6 +17,7 @@ from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Need, Rerank, Scope, Search, Selection
 from langchain_qwen_memory.memory.placing import Placing, after_all, in_order
 from langchain_qwen_memory.memory.quoting import quotation
+from langchain_qwen_memory.memory.small_talk import is_small_talk
 from langchain_qwen_memory.memory.text import is_chinese, said
 
 __all__ = ["RecallMemory", "quotation"]
@@ -47,7 +48,7 @@ class RecallMemory(Memory):
     names ("last Friday", "5月1日") brings its turns first. Turns that stand in the view word for word are not
     repeated; the turns next to a hit come along while they are short; a long reply is cut to the sentences that
     share words with the question. What is placed is within `max_tokens` as the model's own tokenizer counts it,
-    frame and headings included.
+    frame and headings included. Thanks, greetings and mere agreement ("好的，谢谢", "Sounds good!") recall nothing.
 
     Example:
         ```python
@@ -98,7 +99,7 @@ class RecallMemory(Memory):
     def select(self, conversation: Conversation, selection: Selection) -> Flow:
         """Search once, before the model is called."""
         question = conversation.question
-        if conversation.phase == "after" or question is None or not said(question).strip():
+        if conversation.phase == "after" or question is None or is_small_talk(said(question)):
             return selection
         asked, now = said(question), self.clock()
         named = [one for one in periods(asked, now=now, zone=self.zone) if one[1] - one[0] <= _BROAD]

@@ -20,6 +20,7 @@ from langchain_qwen_memory.memory.placing import quotes
 from langchain_qwen_memory.memory.quoting import extract, quotation
 from langchain_qwen_memory.memory.recall import RecallMemory
 from langchain_qwen_memory.memory.render import beside
+from langchain_qwen_memory.memory.small_talk import is_small_talk
 from langchain_qwen_memory.steps.reranking import areranked, reranked
 from langchain_qwen_memory.tokens import count_message
 from tests.memory.helpers import conversation, count
@@ -67,6 +68,38 @@ def recall(archive, question: str, *, counter=count_message, needs=None, **optio
 
 def texts(selection):
     return [one.text for one in selection.recalled]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["谢谢！", "好的，谢谢你", "哈哈哈，真好", "晚安🌙", "继续说", "是的，没错", "👍", "……", "Thanks a lot!",
+     "OK, got it.", "Haha, that's great!", "Good night", "Hello, how are you?", "You’re welcome", "ＯＫ", "yes please"],
+)  # fmt: skip
+def test_thanks_and_greetings_recall_nothing(words):
+    """No turn answers them; a thousand tokens of other thanks would only cost money."""
+    archive = archive_of((words, "不客气"), ("谢谢 thanks, good night", "晚安 OK"))
+    needs = []
+    assert recall(archive, words, needs=needs).recalled == ()
+    assert needs == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["你好，我叫小明", "谢谢小王", "好吃的", "不好", "3", "KM-3000", "是谁", "OK, and my order?", "no peanuts",
+     "good food", "Good morning to Anna", "再见面的地方在哪", "好" * 60],
+)  # fmt: skip
+def test_whoever_says_more_is_searched_for(words):
+    """A name, a number or a word with a meaning of its own is enough."""
+    needs = []
+    recall(archive_of(("a", "b")), words, needs=needs)
+    assert len(needs) == 1
+
+
+@given(st.text(alphabet="哈好的了谢 okha是!", max_size=60))
+@settings(max_examples=200, deadline=200)
+def test_telling_small_talk_takes_no_time(words):
+    """Whatever is repeated however often."""
+    assert is_small_talk(words) in {True, False}
 
 
 def view(question, selection):
