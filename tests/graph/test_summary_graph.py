@@ -7,7 +7,15 @@ import pytest
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from langchain_qwen_memory import InMemoryArchive, SummaryBufferMemory, create_chat_graph, transcript
+from langchain_qwen_memory import (
+    InMemoryArchive,
+    SummaryBufferMemory,
+    aforget,
+    create_chat_graph,
+    forget,
+    transcript,
+)
+from langchain_qwen_memory.steps.background import _tasks
 from tests.scripted import ScriptedChatModel
 
 CONFIG = {"configurable": {"thread_id": "t1"}}
@@ -138,6 +146,35 @@ def test_in_the_background_no_turn_waits_for_the_summary():
     say(graph, "还有吗？", "谢谢")
     assert "小明问了杭州的景点" in model.prompts[-1][0].text
     assert [turn.messages[0].text for turn in transcript(graph, CONFIG)] == [*TALK, "还有吗？", "谢谢"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_prepared_of_a_forgotten_thread_is_not_kept(again):
+    """A thread is forgotten while its summary is made, and perhaps begun anew: no word of the old one comes back."""
+    gate, done, held = held_summariser()
+    archive = InMemoryArchive()
+    _, _, graph = bot(held, archive=archive, fold="background")
+    say(graph, *TALK)
+    forget(graph, thread="t1")
+    if again:
+        say(graph, "你好")
+    gate.set()
+    settle(done)
+    assert archive.notes("", "t1") == []
+
+
+async def test_a_forgotten_thread_is_gone_in_an_event_loop_too():
+    """The same with tasks."""
+    gate, done, held = held_summariser()
+    archive = InMemoryArchive()
+    _, _, graph = bot(held, archive=archive, fold="background")
+    for text in TALK:
+        await graph.ainvoke({"messages": text}, CONFIG)
+    await aforget(graph, thread="t1")
+    gate.set()
+    await asyncio.to_thread(settle, done)
+    await asyncio.gather(*_tasks)
+    assert archive.notes("", "t1") == []
 
 
 async def test_in_the_background_of_an_event_loop():
