@@ -182,6 +182,24 @@ class Broken(Memory):
         raise KeyError("oops")
 
 
+class Forgetful(Memory):
+    """A memory whose author left out the `return`."""
+
+    name: ClassVar[str] = "forgetful"
+
+    def select(self, conversation, selection):
+        replace(selection, summary="notes")
+
+
+def test_a_memory_that_gives_nothing_back_is_passed_over(caplog):
+    """The user is answered by the memories beside it, and the log says what to write."""
+    graph = create_chat_graph(ScriptedChatModel(), memory=[WindowMemory(), Forgetful()])
+    state = graph.invoke({"messages": "hi"}, CONFIG)
+    assert state["messages"][-1].text == "answer to hi"
+    assert "forgetful: TypeError" in state["record"]["report"]["errors"]
+    assert "return selection" in caplog.text
+
+
 def test_a_memory_that_fails_is_passed_over():
     """The user is answered; the report names the memory and the error."""
     graph = create_chat_graph(ScriptedChatModel(), memory=[Broken(), WindowMemory()])
