@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
@@ -32,19 +32,22 @@ def prepare(memories: Sequence[Memory], conversation: Conversation, selection: S
     for memory in memories:
         flow = _begun(memory, conversation, selection)
         if flow is not None and _begin(job := (means.owner.root, memory.name)):
-            work = threading.Thread(target=_work, args=(job, flow, _apart(means)), name="qwen-memory-fold", daemon=True)
-            work.start()
+            _in_thread(job, flow, _apart(means))
 
 
 def aprepare(memories: Sequence[Memory], conversation: Conversation, selection: Selection, means: Means) -> None:
-    """`prepare`, as tasks of the running event loop."""
+    """`prepare`, as tasks of the running event loop; what ends with the loop is done in a thread.
+
+    Where each request has a loop of its own, the work would be cancelled after each answer, and never be done.
+    """
     for memory in memories:
         flow = _begun(memory, conversation, selection)
         if flow is not None and _begin(job := (means.owner.root, memory.name)):
             # A context of its own: the run's stream and tracer end with the run.
-            task = asyncio.get_running_loop().create_task(_awork(job, flow, _apart(means)), context=Context())
+            apart, again = _apart(means), partial(_begun, memory, conversation, selection)
+            task = asyncio.get_running_loop().create_task(_awork(job, flow, apart), context=Context())
             _tasks.add(task)
-            task.add_done_callback(partial(_ended, job))
+            task.add_done_callback(partial(_ended, job, again, apart))
 
 
 def _begun(memory: Memory, conversation: Conversation, selection: Selection) -> Flow | None:
@@ -102,10 +105,22 @@ async def _awork(job: tuple[str, str], flow: Flow, means: Means) -> None:
         _failed(job, error)
 
 
-def _ended(job: tuple[str, str], task: asyncio.Task[None]) -> None:
-    """Let the next one begin; a task that was cancelled before its first step ends here too."""
+def _ended(job: tuple[str, str], again: Callable[[], Flow | None], means: Means, task: asyncio.Task[None]) -> None:
+    """Let the next job begin; one that was cancelled, perhaps before its first step, is begun again in a thread."""
     _tasks.discard(task)
-    _under_way.discard(job)
+    flow = again() if task.cancelled() else None
+    if flow is None:
+        _under_way.discard(job)
+    else:
+        _in_thread(job, flow, means)
+
+
+def _in_thread(job: tuple[str, str], flow: Flow, means: Means) -> None:
+    try:
+        threading.Thread(target=_work, args=(job, flow, means), name="qwen-memory-fold", daemon=True).start()
+    except RuntimeError as error:  # the interpreter is ending
+        _under_way.discard(job)
+        _failed(job, error)
 
 
 def _told(job: tuple[str, str], selection: Selection) -> None:

@@ -1,9 +1,7 @@
 """What memory finds out about a model, and how it asks one for a summary."""
 
-import asyncio
-
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import ConfigurableField, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -15,10 +13,9 @@ from langchain_qwen_memory import (
     create_chat_graph,
 )
 from langchain_qwen_memory.catalogue import model_info, price
-from langchain_qwen_memory.memory.base import Ask, FindNote, Memory, Selection, select_all
-from langchain_qwen_memory.steps.background import _tasks, aprepare
+from langchain_qwen_memory.memory.base import Ask, Memory, select_all
 from langchain_qwen_memory.steps.model_facts import chat_models_in, model_facts
-from langchain_qwen_memory.steps.needs import Means, quiet
+from langchain_qwen_memory.steps.needs import quiet
 from langchain_qwen_memory.steps.wiring import Owner
 from langchain_qwen_memory.testing import Fault, LocalDashScope
 from tests.scripted import ScriptedChatModel
@@ -122,42 +119,6 @@ def test_a_memory_that_cannot_work_ahead_costs_no_turn(caplog):
     assert graph.invoke({"messages": "hi"}, CONFIG)["messages"][-1].text == "answer to hi"
     assert archive.count("", "t1") == 1
     assert "boom" in caplog.text
-
-
-class Eager(Memory):
-    """Works ahead after each turn, and counts how often that was begun."""
-
-    name = "eager"
-
-    def __init__(self):
-        object.__setattr__(self, "begun", [])
-
-    def select(self, conversation, selection):
-        return selection
-
-    def prepare(self, conversation, selection):
-        def flow():
-            self.begun.append(conversation.turns[-1].position)
-            yield FindNote(key="none")
-            return selection
-
-        return flow()
-
-
-async def test_work_ahead_that_was_cancelled_before_it_began_is_begun_again():
-    """The loop of a request ends with its answer, so its tasks never take a step; the next turn's work begins."""
-    eager, means = Eager(), Means(owner=Owner(user="", thread="t1"), head="", model=None, archive=None, config={})
-    graph = create_chat_graph(ScriptedChatModel(), memory=[WindowMemory()])
-    wiring = graph.nodes["remember"].bound.wiring
-    thread = wiring.read({"messages": [HumanMessage("hi"), AIMessage("hello")]}, means.owner)
-    conversation = wiring.conversation(thread, "after")
-    for cancelled in (True, False):
-        aprepare([eager], conversation, Selection(), means)
-        for task in [*_tasks]:
-            if cancelled:
-                task.cancel()
-        await asyncio.gather(*_tasks, return_exceptions=True)
-    assert eager.begun == [0]
 
 
 class StopError(Exception):

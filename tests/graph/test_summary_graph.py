@@ -177,6 +177,48 @@ async def test_a_forgotten_thread_is_gone_in_an_event_loop_too():
     assert archive.notes("", "t1") == []
 
 
+class Endless(ScriptedChatModel):
+    """A summariser that no event loop lives long enough to hear."""
+
+    async def _agenerate(self, *_, **__):
+        await asyncio.Event().wait()
+
+
+def test_a_loop_for_each_request_does_not_keep_the_summary_from_being_made():
+    """`asyncio.run` cancels what is under way when a request is answered: a thread goes on with it."""
+    summariser = Endless(fallback=lambda _: "小明问了杭州的景点。")
+    model, _, graph = bot(summariser, fold="background")
+    for text in [*TALK, "还有吗？"]:
+        asyncio.run(graph.ainvoke({"messages": text}, CONFIG))
+        for worker in threading.enumerate():
+            if worker.name == "qwen-memory-fold":
+                worker.join(20)
+    assert "小明问了杭州的景点" in model.prompts[-1][0].text
+
+
+def test_work_ahead_that_never_took_a_step_is_done():
+    """A loop may end before its newest task began."""
+    done = threading.Event()
+    summariser = ScriptedChatModel(fallback=lambda _: done.set() or "小明问了杭州的景点。")
+    _, _, graph = bot(summariser, fold="background")
+
+    async def talk():
+        asyncio.get_running_loop().set_task_factory(cancelling)
+        await graph.ainvoke({"messages": TALK[-1]}, CONFIG)
+
+    def cancelling(loop, work, **options):
+        task = asyncio.Task(work, loop=loop, **options)
+        if work.__name__ == "_awork":
+            task.cancel()
+        return task
+
+    say(graph, *TALK[:5])
+    assert not done.is_set()
+    for _ in range(3):
+        asyncio.run(talk())
+    settle(done)
+
+
 async def test_in_the_background_of_an_event_loop():
     """The same with tasks."""
     gate, done, held = held_summariser()
