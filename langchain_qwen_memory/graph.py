@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, SystemMessage
 from langchain_core.runnables import Runnable
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Send
 from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
 from langchain_qwen_memory.archive.base import Archive
@@ -147,6 +148,8 @@ def _without(schema: type[Any], *names: str) -> type[Any]:
     return TypedDict(f"{schema.__name__}Without{''.join(map(str.title, names))}", kept)  # type: ignore[operator,no-any-return]
 
 
-def _next_step(state: MemoryState) -> str:
+def _next_step(state: MemoryState) -> str | list[Send]:
+    """A task for each call: where one asks a person or fails, those beside it are done and are not done again."""
     last = state["messages"][-1] if state["messages"] else None
-    return "tools" if isinstance(last, AIMessage) and last.tool_calls else "remember"
+    calls = last.tool_calls if isinstance(last, AIMessage) else []
+    return [Send("tools", [call]) for call in calls] or "remember"

@@ -39,6 +39,7 @@ from langchain_qwen_memory.steps.agent_state import (
     read_agent,
 )
 from langchain_qwen_memory.steps.background import aprepare, prepare
+from langchain_qwen_memory.steps.choosing import chosen_for
 from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.remembering import archive_failed, to_archive, unread, without_vectors
@@ -208,7 +209,7 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         if not thread.turns:
             return None
         call = ModelCall(request=request, seen=seen, thread=thread, means=_means(seen, thread))
-        call.go_on(state.get("selection") or {})
+        call.go_on(chosen_for(state, thread))
         if call.chosen is None and (before := self._unanswered.get(call.key)) is not None:
             call.again(*before)
         return call
@@ -221,13 +222,11 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
 
     def _end(self, state: AgentMemoryState, runtime: Runtime[Any]) -> RunEnd | None:
         """Read what the end of a run needs; None where nothing was answered."""
-        chosen = state.get("selection") or {}
-        seen = self._learnt.named(chosen.get("seen"))
+        seen = self._learnt.named((state.get("selection") or {}).get("seen"))
         thread = read_agent(seen.wiring, state, owner_of(get_config(), runtime.context))
         if not thread.turns or not was_answered(thread.turns[-1]):
             return None
-        if chosen.get("after") != thread.turns[-1].parent:
-            chosen = {}
+        chosen = chosen_for(state, thread)
         fresh = to_archive(thread, self.wiring.memories)
         if is_remembered(thread) and not (chosen or (fresh and self.wiring.archive)):
             return None

@@ -28,7 +28,16 @@ from langchain_qwen_memory.memory.render import View
 from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.steps.arriving import Arrival, arrive
 from langchain_qwen_memory.steps.background import aprepare, prepare
-from langchain_qwen_memory.steps.choosing import EASED, begun, leaving_out_refused, selected, shrunk, view_of, viewed
+from langchain_qwen_memory.steps.choosing import (
+    EASED,
+    begun,
+    chosen_for,
+    leaving_out_refused,
+    selected,
+    shrunk,
+    view_of,
+    viewed,
+)
 from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.remembering import ahead, is_new, is_old, remembered, remembering, unread
@@ -91,7 +100,8 @@ class _Call:
     def choose(self, selection: Selection) -> None:
         """Take a selection."""
         problem = self.arrival.problem if self.arrival is not None else ""
-        update = selected(self.thread, selection, before=self.chosen or None, problem=problem)
+        before = self.chosen if self.shrink < 1 else None
+        update = selected(self.thread, selection, before=before, problem=problem)
         self.chosen = update["selection"]
         if "record" in update:
             self.record = update["record"]
@@ -228,7 +238,7 @@ class _Nodes:
     def _call(self, state: Mapping[str, Any], config: RunnableConfig) -> _Call:
         thread = self._read(state, config)
         means = self._means(thread, config)
-        return _Call(self.wiring, thread, means, dict(state.get("selection") or {}), state=state)
+        return _Call(self.wiring, thread, means, chosen_for(state, thread), state=state)
 
     def _read(self, state: Mapping[str, Any], config: RunnableConfig) -> Thread:
         return self.wiring.read(state, _owner(config))

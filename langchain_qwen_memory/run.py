@@ -197,19 +197,21 @@ def _finish(graph: Any, message: Any, config: RunnableConfig, context: Any, opti
     Nothing that a person did not ask for is run: a turn that stopped before its tools, in them or at a breakpoint is
     left as it is; the view gives the open calls a result that says so.
     """
-    if not _keeps(graph, message) or not _answered(graph, graph.get_state(config), options):
+    if not _keeps(graph, message):
         return
-    try:
-        graph.invoke(None, config, context=context, **_of_finishing(options))
+    try:  # a state is not even read where the last input was refused as no message
+        if _answered(graph, graph.get_state(config), options):
+            graph.invoke(None, config, context=context, **_of_finishing(options))
     except Exception as error:  # the new question must not fail for the old one
         logger.warning("the interrupted turn before this one could not be finished", exc_info=error)
 
 
 async def _afinish(graph: Any, message: Any, config: RunnableConfig, context: Any, options: Mapping[str, Any]) -> None:
-    if not _keeps(graph, message) or not _answered(graph, await graph.aget_state(config), options):
+    if not _keeps(graph, message):
         return
     try:
-        await graph.ainvoke(None, config, context=context, **_of_finishing(options))
+        if _answered(graph, await graph.aget_state(config), options):
+            await graph.ainvoke(None, config, context=context, **_of_finishing(options))
     except Exception as error:
         logger.warning("the interrupted turn before this one could not be finished", exc_info=error)
 

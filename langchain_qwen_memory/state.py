@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import chain
 from typing import Annotated, Any, NotRequired, TypedDict
 
-from langchain_core.messages import AnyMessage, BaseMessage, convert_to_messages
+from langchain_core.messages import AnyMessage, BaseMessage, RemoveMessage, convert_to_messages
 from langgraph.channels import DeltaChannel, UntrackedValue
-from langgraph.graph.message import add_messages
+from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
 
 RECORD_VERSION = 1
 """Grows when a record is written that an older version of this package cannot read."""
@@ -114,10 +114,15 @@ def live_messages(state: Sequence[Any], writes: Sequence[Any]) -> list[AnyMessag
 
     A `DeltaChannel` stores what was written and replays it on each read: a message that was written without an id (a
     plain string, a tuple) must get the same one each time, so it is made from the message and from the one before.
+
+    To remove a message that is not live, since its turn is archived by now, changes nothing.
     """
     left = list(convert_to_messages(state))
     named: list[BaseMessage] = []
     for message in chain.from_iterable(map(_messages, writes)):
+        if isinstance(message, RemoveMessage) and message.id == REMOVE_ALL_MESSAGES:
+            left, named = [], []
+            continue
         if message.id is not None:
             named.append(message)
             continue
@@ -131,7 +136,18 @@ def _messages(write: Any) -> list[BaseMessage]:
 
 
 def _added(left: list[Any], messages: list[BaseMessage]) -> list[Any]:
+    if any(isinstance(message, RemoveMessage) for message in messages):
+        messages = list(_without_idle_removals(left, messages))
     return add_messages(left, messages) if messages else left  # type: ignore[arg-type,return-value]
+
+
+def _without_idle_removals(left: list[Any], messages: list[BaseMessage]) -> Iterator[BaseMessage]:
+    known = {message.id for message in left}
+    for message in messages:
+        if not isinstance(message, RemoveMessage):
+            known.add(message.id)
+        if message.id in known:
+            yield message
 
 
 def _stable_id(previous: str | None, message: BaseMessage) -> str:

@@ -256,13 +256,20 @@ def select_all(
     for memory in memories:
         try:
             chosen = memory.select(conversation, selection)
-            selection = (yield from chosen) if isgenerator(chosen) else chosen  # type: ignore[assignment]
+            selection = _checked((yield from chosen) if isgenerator(chosen) else chosen)
         except passes:
             raise
         except Exception as error:  # noqa: BLE001 - a memory that fails must not cost the user the answer
             _log_failure(memory.name, error)
             selection = replace(selection, errors=(*selection.errors, f"{memory.name}: {type(error).__name__}"))
     return selection
+
+
+def _checked(chosen: Any) -> Selection:
+    """What a memory chose, if it chose something: a missing `return` is a failure like another."""
+    if not isinstance(chosen, Selection):
+        raise TypeError(f"select gave back {chosen!r}, no Selection; end it with `return selection`")
+    return chosen
 
 
 def _log_failure(name: str, error: Exception) -> None:

@@ -15,14 +15,12 @@ from langchain_core.messages import AIMessage
 
 from langchain_qwen_memory.memory.base import Limits
 from langchain_qwen_memory.memory.turns import LiveTurn
-from langchain_qwen_memory.memory.window import Size, newest_within
+from langchain_qwen_memory.memory.window import LEAP, Size, newest_within
 
 CEILING = 0.7
 """Share of what the model takes in that is never passed before a fold is due."""
 _FLOOR = 0.7
 """Where system text and tools fill most of the input, this part of a fraction is taken of what they leave."""
-_KEEP_AT_MOST = 0.75
-"""Of the trigger's tokens, so that a fold is a leap whatever `keep` says: an edge that slides empties the cache."""
 _BACKLOG = 8
 """Turns that stand beyond a fold that was due, and are past the trigger themselves: a thread was imported whole, or
 no fold was possible for long. Then turns are folded in large pieces."""
@@ -146,10 +144,11 @@ def tokens_in(fraction: float, limits: Limits) -> float:
     return max(fraction * limits.input - limits.overhead, fraction * _FLOOR * limits.history, 1.0)
 
 
-def keeping(size: Size, limits: Limits, most: float) -> tuple[float, float]:
-    """What `keep` leaves: (turns, tokens), within three quarters of `most` tokens."""
+def keeping(size: Size, limits: Limits, *, turns: float, tokens: float) -> tuple[float, float]:
+    """What `keep` leaves: (turns, tokens), within three quarters of a trigger, so that a fold is a leap in any case."""
     kind, number = size
+    most_turns = max(1, int(LEAP * turns)) if turns < float("inf") else turns
     if kind == "turns":
-        return number, _KEEP_AT_MOST * most
-    tokens = number if kind == "tokens" else tokens_in(number, limits)
-    return float("inf"), min(tokens, _KEEP_AT_MOST * most)
+        return min(number, most_turns), LEAP * tokens
+    kept = number if kind == "tokens" else tokens_in(number, limits)
+    return most_turns, min(kept, LEAP * tokens)

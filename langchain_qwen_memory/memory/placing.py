@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import cached_property
-from typing import NamedTuple
+from threading import Lock
+from typing import NamedTuple, TypeAlias
 
 from langchain_core.messages import HumanMessage
 
@@ -52,8 +53,11 @@ class _Written(NamedTuple):
 
 
 _REMEMBERED = 4_096
-"""Records of all threads that are kept as they were written down; a turn's key tells its content."""
-_written_before: dict[tuple[str, tzinfo | None, int, Counter], _Written] = {}
+"""Records of all threads that are kept as they were written down."""
+_Place: TypeAlias = tuple[str, float, tzinfo | None, int, Counter]
+_written_before: dict[_Place, _Written] = {}
+"""A turn's key tells what was said in it; said again in a thread that was forgotten, it has another day."""
+_guard = Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +142,10 @@ class Placing:
 
     def _known(self, turn: Turn) -> _Written | None:
         """What was written of this turn for an earlier question: whole, it is the same for every question."""
-        return _written_before.get((turn.key, self.zone, self.max_tokens, self.count))
+        return _written_before.get(self._at(turn))
+
+    def _at(self, turn: Turn) -> _Place:
+        return turn.key, turn.at, self.zone, self.max_tokens, self.count
 
     def _write(self, turn: Turn) -> _Written:
         reply = max(REPLY, self.max_tokens // REPLY_SHARE)
@@ -152,9 +159,10 @@ class Placing:
         day, _, words = text.partition("\n")
         written = _Written(day, words, self._tokens(text), self._tokens(words), cut=any(left))
         if not written.cut:
-            _written_before[turn.key, self.zone, self.max_tokens, self.count] = written
-            while len(_written_before) > _REMEMBERED:
-                _written_before.pop(next(iter(_written_before)), None)
+            with _guard:
+                _written_before[self._at(turn)] = written
+                while len(_written_before) > _REMEMBERED:
+                    _written_before.pop(next(iter(_written_before)))
         return written
 
     def _cut(self, words: str, room: int, left: list[bool]) -> str:

@@ -108,10 +108,11 @@ class Sizes:
         """
         limits, most = conversation.limits, self.bound(conversation.limits)
         written, ledger = self.written(limits)
-        turns, tokens = keeping(self.leaves, limits, most)
         cost = self.trigger[0] == "cost"
+        trigger = float(self.trigger[1]) if self.trigger[0] == "turns" else float("inf")
+        turns, tokens = keeping(self.leaves, limits, turns=trigger, tokens=most)
         return Rule(
-            turns=float(self.trigger[1]) if self.trigger[0] == "turns" else float("inf"),
+            turns=trigger,
             tokens=self._cheapest(conversation, summary, asking) if cost else lambda _: most,
             keep_turns=turns,
             keep_tokens=tokens,

@@ -15,6 +15,7 @@ from langchain_qwen_memory.memory.turns import Counter
 _SENTENCE = re.compile(r".+?(?:[。！？!?；;…]+[”’」』）)\"']*|\.(?=\s|\Z)|\n|\Z)\s*", re.DOTALL)
 _ENDED = re.compile(r"[。！？!?；;….）)」』”\"\]]\s*\Z")
 _THINK = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
+_THOUGHT_END = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _FRAME = re.compile(r"</?\s*(?:summary|records|think(?:ing)?)\b[^>]*>", re.IGNORECASE)
 _BINARY = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=]*|[A-Za-z0-9+/]{256,}={0,2}")
 _NEARLY = 0.97
@@ -23,8 +24,9 @@ _NEARLY = 0.97
 
 def cleaned(text: str) -> str:
     """A summariser's answer as text: no thinking, no frames of ours, no encoded media."""
-    text = said(AIMessage(text))
-    text = _FRAME.sub("", _THINK.sub("", text))
+    text = _THINK.sub("", said(AIMessage(text)))
+    text = _THOUGHT_END.split(text)[-1]  # of a server whose chat template itself opens the thinking
+    text = _FRAME.sub("", text)
     return _BINARY.sub("[…]", text).strip()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import is_
 from threading import Lock
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
@@ -15,6 +15,8 @@ from langchain_qwen_memory.archive.base import turn_key
 
 Counter: TypeAlias = Callable[[BaseMessage], int]
 """Says how many tokens a message costs in a prompt, its role header included."""
+
+_Message = TypeVar("_Message", bound=BaseMessage)
 
 _CACHED_TURNS = 2_048
 """Turns of all threads that are kept as they were read last."""
@@ -65,6 +67,15 @@ def part_system(messages: Iterable[BaseMessage]) -> tuple[list[SystemMessage], l
     for message in messages:
         (system if message.type == "system" else rest).append(message)  # type: ignore[arg-type]
     return system, rest
+
+
+def each_once(system: Iterable[_Message]) -> tuple[_Message, ...]:
+    """System messages without repetitions: many apps put the same one before each question."""
+    kept: list[_Message] = []
+    for message in system:
+        if all(message.content != other.content for other in kept):
+            kept.append(message)
+    return tuple(kept)
 
 
 def part_turns(messages: Iterable[BaseMessage]) -> list[list[BaseMessage]]:

@@ -28,6 +28,16 @@ def checked_size(name: str, size: object) -> Size:
             raise MemoryOptionError(f"{name}={size!r} is not a size; write {accepted}.")
 
 
+LEAP = 0.75
+"""Of a trigger, the most that a leap leaves: an edge that slides with each turn empties the provider's cache."""
+
+
+def leap_leaves(size: Size) -> Size:
+    """The most that a leap leaves of what is past a trigger of this size."""
+    kind, number = size
+    return (kind, LEAP * number if kind == "fraction" else max(1, int(LEAP * number)))
+
+
 def half(size: Size) -> Size:
     """Half of a size, at least one."""
     kind, number = size
@@ -90,7 +100,7 @@ class WindowMemory(Memory):
     trigger: Size = ("turns", 40)
     """How much stands in the view at most: past it the edge leaps."""
     keep: Size | None = None
-    """How much a leap leaves; half of `trigger` unless told."""
+    """How much a leap leaves; half of `trigger` unless told, three quarters at most."""
 
     def __post_init__(self) -> None:
         """Refuse what is not a size."""
@@ -113,7 +123,8 @@ class WindowMemory(Memory):
         start, limits = max(selection.start, self._edge(conversation)), conversation.limits
         turns = conversation.kept(start)
         if turns and not (fits(turns, self.trigger, limits) and fits(turns, CEILING, limits)):
-            start = max(newest_within(turns, self.leaves, limits), newest_within(turns, half(CEILING), limits))
+            sizes = (self.leaves, leap_leaves(self.trigger), half(CEILING))
+            start = max(newest_within(turns, size, limits) for size in sizes)
         first = conversation.kept(start)
         parent = first[0].parent if first else ""
         return replace(selection, start=start).keeping(self.name, start=start, parent=parent)

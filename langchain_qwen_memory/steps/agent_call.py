@@ -74,11 +74,10 @@ class ModelCall:
         thread = read_agent(self.seen.wiring, {**self.request.state, "messages": messages}, self.thread.owner)
         self.thread = self.seen.with_system(thread, thread.stored_system)
 
-    def go_on(self, chosen: Mapping[str, Any]) -> None:
-        """Take what an earlier call chose, if it was in this turn and for this model."""
-        serial = str(chosen.get("seen", "")).partition(":")[0]
-        if chosen.get("after") == self.thread.turns[-1].parent and serial == self.seen.serial:
-            self.chosen = dict(chosen)
+    def go_on(self, chosen: dict[str, Any]) -> None:
+        """Take what an earlier call of this turn chose, if it was for this model."""
+        if chosen and str(chosen["seen"]).partition(":")[0] == self.seen.serial:
+            self.chosen = chosen
 
     def flow(self) -> Flow:
         """The memories at work before the model is called."""
@@ -98,7 +97,7 @@ class ModelCall:
     def choose(self, selection: Selection) -> None:
         """Take a selection, for this call and for those that follow in the turn."""
         update = selected(self.thread, selection, before=self.chosen, problem=self.problem)
-        self.chosen = {**update["selection"], "after": self.thread.turns[-1].parent}
+        self.chosen = update["selection"]
         if "record" in update:
             self.record = update["record"]
             self.thread = replace(self.thread, record=update["record"])

@@ -23,7 +23,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.channels import UntrackedValue
 
 from langchain_qwen_memory.errors import MemoryOptionError
-from langchain_qwen_memory.memory.turns import LiveTurn, part_system
+from langchain_qwen_memory.memory.turns import LiveTurn, each_once, part_system
 from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.steps.wiring import Owner, Thread, Wiring
 
@@ -189,7 +189,7 @@ class Seen:
 
     def with_system(self, thread: Thread, stored: Sequence[BaseMessage]) -> Thread:
         """The thread under the agent's system message, then the `stored` ones."""
-        return replace(thread, system=(*self.system, *stored))
+        return replace(thread, system=each_once((*self.system, *stored)))
 
 
 class Learnt:

@@ -1,7 +1,7 @@
 """Work ahead of memories, outside of runs: a summary that will be due soon is made while nobody waits.
 
 What is prepared is kept as a note under a key made of what it holds, so a process that dies on the way loses nothing
-but the work, and two that prepare the same thing keep one.
+but the work, and two that prepare the same thing keep one. Of a thread that was forgotten meanwhile nothing is kept.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Selection, adrive, drive
-from langchain_qwen_memory.steps.needs import Means
+from typing_extensions import override
+
+from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Need, PutNote, Selection, adrive, drive
+from langchain_qwen_memory.steps.needs import Append, Known, Means
 
 logger = logging.getLogger("langchain_qwen_memory")
 
@@ -28,19 +32,22 @@ def prepare(memories: Sequence[Memory], conversation: Conversation, selection: S
     for memory in memories:
         flow = _begun(memory, conversation, selection)
         if flow is not None and _begin(job := (means.owner.root, memory.name)):
-            work = threading.Thread(target=_work, args=(job, flow, _apart(means)), name="qwen-memory-fold", daemon=True)
-            work.start()
+            _in_thread(job, flow, _apart(means))
 
 
 def aprepare(memories: Sequence[Memory], conversation: Conversation, selection: Selection, means: Means) -> None:
-    """`prepare`, as tasks of the running event loop."""
+    """`prepare`, as tasks of the running event loop; what ends with the loop is done in a thread.
+
+    Where each request has a loop of its own, the work would be cancelled after each answer, and never be done.
+    """
     for memory in memories:
         flow = _begun(memory, conversation, selection)
         if flow is not None and _begin(job := (means.owner.root, memory.name)):
             # A context of its own: the run's stream and tracer end with the run.
-            task = asyncio.get_running_loop().create_task(_awork(job, flow, _apart(means)), context=Context())
+            apart, again = _apart(means), partial(_begun, memory, conversation, selection)
+            task = asyncio.get_running_loop().create_task(_awork(job, flow, apart), context=Context())
             _tasks.add(task)
-            task.add_done_callback(_tasks.discard)
+            task.add_done_callback(partial(_ended, job, again, apart))
 
 
 def _begun(memory: Memory, conversation: Conversation, selection: Selection) -> Flow | None:
@@ -52,10 +59,34 @@ def _begun(memory: Memory, conversation: Conversation, selection: Selection) -> 
         return None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Apart(Means):
+    """Means of work that may end after its thread was forgotten: then its newest turn is not archived any more."""
+
+    @override
+    def meet(self, need: Need | Append | Known) -> Any:
+        if isinstance(need, PutNote) and self.archive is not None:
+            there = self.archive.get(self.owner.user, self.owner.thread, [self.head])
+            return Means.meet(self, need) if there else need.note
+        return Means.meet(self, need)
+
+    @override
+    async def ameet(self, need: Need | Append | Known) -> Any:
+        if isinstance(need, PutNote) and self.archive is not None:
+            there = await self.archive.aget(self.owner.user, self.owner.thread, [self.head])
+            return await Means.ameet(self, need) if there else need.note
+        return await Means.ameet(self, need)
+
+
 def _apart(means: Means) -> Means:
     """Means without the run's callbacks, which are over when the work is done."""
-    metadata = means.config.get("metadata") or {}
-    return replace(means, config={"metadata": metadata, "tags": ["memory:background"]})
+    return _Apart(
+        owner=means.owner,
+        head=means.head,
+        model=means.model,
+        archive=means.archive,
+        config={"metadata": means.config.get("metadata") or {}, "tags": ["memory:background"]},
+    )
 
 
 def _work(job: tuple[str, str], flow: Flow, means: Means) -> None:
@@ -72,8 +103,24 @@ async def _awork(job: tuple[str, str], flow: Flow, means: Means) -> None:
         _told(job, await adrive(flow, means.ameet))
     except Exception as error:  # noqa: BLE001 - it is tried again at a later turn
         _failed(job, error)
-    finally:
+
+
+def _ended(job: tuple[str, str], again: Callable[[], Flow | None], means: Means, task: asyncio.Task[None]) -> None:
+    """Let the next job begin; one that was cancelled, perhaps before its first step, is begun again in a thread."""
+    _tasks.discard(task)
+    flow = again() if task.cancelled() else None
+    if flow is None:
         _under_way.discard(job)
+    else:
+        _in_thread(job, flow, means)
+
+
+def _in_thread(job: tuple[str, str], flow: Flow, means: Means) -> None:
+    try:
+        threading.Thread(target=_work, args=(job, flow, means), name="qwen-memory-fold", daemon=True).start()
+    except RuntimeError as error:  # the interpreter is ending
+        _under_way.discard(job)
+        _failed(job, error)
 
 
 def _told(job: tuple[str, str], selection: Selection) -> None:

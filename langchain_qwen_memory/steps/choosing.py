@@ -40,6 +40,7 @@ def selected(
         problem: What the report is to say of the messages that came in.
     """
     chosen = {
+        "after": thread.turns[-1].parent,
         "start": selection.start,
         "summary": selection.summary,
         "quotes": [_quote(thread, hit) for hit in selection.recalled],
@@ -54,6 +55,12 @@ def selected(
     if not thread.record or slots != thread.record.get("slots", {}):
         update["record"] = {**begun(thread), "slots": slots}
     return update
+
+
+def chosen_for(state: Mapping[str, Any], thread: Thread) -> dict[str, Any]:
+    """What was chosen for the newest turn already; nothing if it was for another one: a run may hold several turns."""
+    chosen = state.get("selection") or {}
+    return dict(chosen) if thread.turns and chosen.get("after") == thread.turns[-1].parent else {}
 
 
 def leaving_out_refused(thread: Thread, chosen: Mapping[str, Any]) -> tuple[Thread, dict[str, Any]] | None:

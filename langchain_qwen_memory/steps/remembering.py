@@ -17,7 +17,7 @@ from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.report import make_report, now
 from langchain_qwen_memory.state import Record, newest_turn
 from langchain_qwen_memory.steps.arriving import UNREAD
-from langchain_qwen_memory.steps.choosing import begun
+from langchain_qwen_memory.steps.choosing import begun, chosen_for
 from langchain_qwen_memory.steps.needs import Append
 from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring
 
@@ -115,7 +115,7 @@ def remembered(
         record["parent"] = leaving[-1].key
         record["position"] = leaving[-1].position + 1
         record["archived_tokens"] = record.get("archived_tokens", 0) + sum(turn.tokens for turn in leaving)
-    chosen = state.get("selection") or {}
+    chosen = chosen_for(state, thread)
     told = error if error not in chosen.get("errors", ()) else None
     report, record["stable"] = make_report(wiring, thread, chosen, selection, told)
     record["report"] = report

@@ -16,7 +16,7 @@ from langgraph.errors import GraphBubbleUp
 from langchain_qwen_memory.archive.base import Archive, root_key
 from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
 from langchain_qwen_memory.memory.base import Conversation, Limits, Memory, Phase, names_of
-from langchain_qwen_memory.memory.turns import LiveTurn, read_live
+from langchain_qwen_memory.memory.turns import LiveTurn, each_once, read_live
 from langchain_qwen_memory.memory.window import WindowMemory
 from langchain_qwen_memory.state import RECORD_VERSION, Record
 from langchain_qwen_memory.steps.model_checks import PromptCache, check_conversation, check_prompt_cache
@@ -196,8 +196,8 @@ class Wiring:
             turns = without_refused(turns, refused)
         return Thread(
             owner=owner,
-            system=(*self.own_system, *stored),
-            stored_system=stored,
+            system=each_once((*self.own_system, *stored)),
+            stored_system=each_once(stored),
             turns=turns,
             record=record,
         )

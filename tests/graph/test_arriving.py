@@ -6,6 +6,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
 from langchain_qwen_memory import (
     InMemoryArchive,
@@ -199,3 +200,23 @@ def test_single_nodes_open_an_archive_by_its_path(tmp_path):
     assert state["record"]["report"]["errors"] == []
     with SqliteArchive(path) as archive:
         assert archive.count("", "t1") == 1
+
+
+def test_a_message_that_is_not_live_any_more_may_be_removed():
+    """A client deletes a message whose turn is archived: nothing is removed, nothing fails, the thread goes on."""
+    _, graph = chat()
+    for number in range(5):
+        say(graph, HumanMessage(f"q{number}", id=f"m{number}"))
+    say(graph, RemoveMessage(id="m0"), "q5")
+    graph.update_state(CONFIG, {"messages": [RemoveMessage(id="m1")]})
+    say(graph, "q6")
+    assert asked(graph) == dialogue(7)
+
+
+def test_all_live_messages_may_be_removed():
+    """`REMOVE_ALL_MESSAGES` empties the window, removals beside it included; what came with it is the question."""
+    model, graph = chat()
+    say(graph, "q0")
+    say(graph, RemoveMessage(id=REMOVE_ALL_MESSAGES), RemoveMessage(id="unknown"), "q1")
+    assert [message.text for message in model.prompts[-1]] == ["q1"]
+    assert asked(graph) == [["q1", "answer to q1"]]

@@ -175,6 +175,16 @@ def test_the_system_prompt_is_first_in_every_view_and_never_stored():
     assert not any(isinstance(m, SystemMessage) for m in graph.get_state(CONFIG).values["messages"])
 
 
+def test_a_system_message_before_each_question_is_sent_and_kept_once():
+    """Many apps begin each input with their system text: it neither fills the prompt nor the state."""
+    model, graph = chat(archive=InMemoryArchive(), system_prompt="You are a cook.")
+    for number in range(12):
+        both = [SystemMessage("You are a cook."), SystemMessage("Be brief."), HumanMessage(f"q{number}")]
+        state = graph.invoke({"messages": both}, CONFIG)
+    assert model.prompts[-1][0].content == "You are a cook.\n\nBe brief."
+    assert sum(message.type == "system" for message in state["messages"]) <= 2 * (4 + 1)
+
+
 def test_system_messages_in_the_state_never_leave():
     """A system message that the app put into the thread stays when turns leave."""
     model, graph = chat(archive=InMemoryArchive(), memory=WindowMemory(trigger=("turns", 2)))

@@ -137,6 +137,16 @@ def test_there_is_one_system_message_with_the_summary_in_it():
     assert "summary of" in model.prompts[-1][0].text
 
 
+def test_a_system_message_before_each_question_is_sent_once():
+    """An app that begins each input with its system text pays for it once a call."""
+    model, graph = agent(system_prompt="You are a cook.")
+    for number in range(9):
+        graph.invoke(
+            {"messages": [SystemMessage("You are a cook."), HumanMessage(f"q{number}")]}, CONFIG, context=ALICE
+        )
+    assert model.prompts[-1][0].content == "You are a cook."
+
+
 def test_a_system_message_in_the_state_joins_the_one_in_front():
     """However far it stands back, and though the turns around it have left the view."""
     model, graph = agent(system_prompt="Be kind.")

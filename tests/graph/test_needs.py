@@ -16,6 +16,7 @@ from langchain_qwen_memory.catalogue import model_info, price
 from langchain_qwen_memory.memory.base import Ask, Memory, select_all
 from langchain_qwen_memory.steps.model_facts import chat_models_in, model_facts
 from langchain_qwen_memory.steps.needs import quiet
+from langchain_qwen_memory.steps.wiring import Owner
 from langchain_qwen_memory.testing import Fault, LocalDashScope
 from tests.scripted import ScriptedChatModel
 
@@ -135,8 +136,6 @@ def test_a_runners_own_signals_are_no_failures():
     """`passes` names errors that end the flow in place of being passed over."""
     graph = create_chat_graph(ScriptedChatModel(), memory=[WindowMemory()])
     wiring = graph.nodes["remember"].bound.wiring
-    from langchain_qwen_memory.steps.wiring import Owner
-
     thread = wiring.read({"messages": []}, Owner(user="", thread="t1"))
     conversation = wiring.conversation(thread, "before")
     with pytest.raises(StopError):

@@ -1,6 +1,7 @@
 """The nodes in a graph of one's own, and a memory of one's own."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar
 
 import pytest
@@ -15,6 +16,7 @@ from langchain_qwen_memory import (
     Memory,
     MemoryOptionError,
     MemoryState,
+    RecallMemory,
     Search,
     WindowMemory,
     create_chat_graph,
@@ -57,6 +59,35 @@ def test_the_nodes_work_in_a_graph_wired_by_hand():
     assert [message.text for message in model.prompts[-1]] == ["Be kind.", "c", "answer to c", "d?"]
     assert [turn.messages[0].text for turn in transcript(graph, CONFIG)] == ["a", "b", "c", "d?"]
     assert [report["turn"] for report in read_reports(graph, CONFIG)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("nodes", [("recall", "talk"), ("talk",)], ids=["recall node", "model node alone"])
+def test_a_run_may_hold_several_turns(nodes):
+    """A graph that plays the user too, in one run: each of its questions has a window and records of its own."""
+    questions = ["I am allergic to peanuts.", *(f"chat {n}" for n in range(8)), "Is a peanut sauce fine?", "bye"]
+    model = ScriptedChatModel()
+    parts = {"memory": [WindowMemory(trigger=("turns", 4)), RecallMemory()], "archive": InMemoryArchive()}
+    said = iter(questions[1:])
+    graph = StateGraph(MemoryState)
+    graph.add_node("recall", recall_node(model, **parts))
+    graph.add_node("talk", model_node(model, **parts))
+    graph.add_node("remember", remember_node(model, **parts))
+    graph.add_node("user", lambda _: {"messages": [HumanMessage(text) for text in [next(said, None)] if text]})
+    for edge in [(START, nodes[0]), *pairwise(nodes), ("talk", "remember"), ("remember", "user")]:
+        graph.add_edge(*edge)
+    graph.add_conditional_edges(
+        "user", lambda state: nodes[0] if state["messages"][-1].type == "human" else END, [nodes[0], END]
+    )
+    played = graph.compile(checkpointer=InMemorySaver())
+    played.invoke({"messages": questions[0]}, {**CONFIG, "recursion_limit": 100})
+    assert "User: I am allergic to peanuts." in model.prompts[9][-1].text
+    assert model.prompts[10][-1].text == "bye"
+    assert max(map(len, model.prompts)) == 7
+    assert [turn.messages[0].text for turn in transcript(played, CONFIG)] == questions
+    reports = read_reports(played, CONFIG)
+    assert [report["turn"] for report in reports] == [*range(11)]
+    assert not any(report["errors"] for report in reports)
+    assert [report["kept"] for report in reports] == [len(prompt) // 2 + 1 for prompt in model.prompts]
 
 
 async def test_the_nodes_work_in_async_graphs():
@@ -149,6 +180,24 @@ class Broken(Memory):
 
     def select(self, conversation, selection):
         raise KeyError("oops")
+
+
+class Forgetful(Memory):
+    """A memory whose author left out the `return`."""
+
+    name: ClassVar[str] = "forgetful"
+
+    def select(self, conversation, selection):
+        replace(selection, summary="notes")
+
+
+def test_a_memory_that_gives_nothing_back_is_passed_over(caplog):
+    """The user is answered by the memories beside it, and the log says what to write."""
+    graph = create_chat_graph(ScriptedChatModel(), memory=[WindowMemory(), Forgetful()])
+    state = graph.invoke({"messages": "hi"}, CONFIG)
+    assert state["messages"][-1].text == "answer to hi"
+    assert "forgetful: TypeError" in state["record"]["report"]["errors"]
+    assert "return selection" in caplog.text
 
 
 def test_a_memory_that_fails_is_passed_over():

@@ -156,6 +156,45 @@ def test_an_answer_left_half_way_is_finished_first():
     assert answered(graph)
 
 
+@pytest.mark.parametrize("refused", [42, {"role": "bogus", "content": "x"}])
+async def test_an_input_that_is_no_message_costs_that_input_and_not_the_thread(refused):
+    """A client sends something that is no message: it is told so, and its next question is answered."""
+    _, graph = chat()
+    with pytest.raises((ValueError, NotImplementedError), match="message type"):
+        run_turn(graph, {"messages": [refused]}, CONFIG)
+    run_turn(graph, "first", CONFIG)
+    with pytest.raises((ValueError, NotImplementedError)):
+        await arun_turn(graph, {"messages": [refused]}, CONFIG)
+    await arun_turn(graph, "second", CONFIG)
+    assert questions(graph) == ["first", "second"]
+    assert answered(graph)
+
+
+def test_a_tool_that_asks_a_person_does_not_repeat_the_tools_beside_it():
+    """Two calls at once, one of them waits for a person: the other is done once, before the pause."""
+    paid = []
+
+    def pay(amount: str) -> str:
+        """Pay."""
+        paid.append(amount)
+        return "paid"
+
+    def confirm(question: str) -> str:
+        """Ask a person."""
+        return f"they said {interrupt(question)}"
+
+    calls = [
+        {"name": "pay", "args": {"amount": "9"}, "id": "c1"},
+        {"name": "confirm", "args": {"question": "sure?"}, "id": "c2"},
+    ]
+    model = ScriptedChatModel(script=[AIMessage("", tool_calls=calls), "done"])
+    graph = create_chat_graph(model, tools=[pay, confirm], archive=InMemoryArchive(), checkpointer=InMemorySaver())
+    assert run_turn(graph, "pay 9", CONFIG)["__interrupt__"][0].value == "sure?"
+    run_turn(graph, Command(resume="yes"), CONFIG)
+    assert paid == ["9"]
+    assert [message.text for message in model.prompts[-1][-2:]] == ["paid", "they said yes"]
+
+
 def test_a_question_that_never_was_answered_does_not_block_the_thread():
     """The model failed on a question; the next one is asked, and the old one is not tried for ever."""
     model, graph = chat(script=[ValueError("refused")])

@@ -7,7 +7,15 @@ import pytest
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from langchain_qwen_memory import InMemoryArchive, SummaryBufferMemory, create_chat_graph, transcript
+from langchain_qwen_memory import (
+    InMemoryArchive,
+    SummaryBufferMemory,
+    aforget,
+    create_chat_graph,
+    forget,
+    transcript,
+)
+from langchain_qwen_memory.steps.background import _tasks
 from tests.scripted import ScriptedChatModel
 
 CONFIG = {"configurable": {"thread_id": "t1"}}
@@ -138,6 +146,77 @@ def test_in_the_background_no_turn_waits_for_the_summary():
     say(graph, "还有吗？", "谢谢")
     assert "小明问了杭州的景点" in model.prompts[-1][0].text
     assert [turn.messages[0].text for turn in transcript(graph, CONFIG)] == [*TALK, "还有吗？", "谢谢"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_prepared_of_a_forgotten_thread_is_not_kept(again):
+    """A thread is forgotten while its summary is made, and perhaps begun anew: no word of the old one comes back."""
+    gate, done, held = held_summariser()
+    archive = InMemoryArchive()
+    _, _, graph = bot(held, archive=archive, fold="background")
+    say(graph, *TALK)
+    forget(graph, thread="t1")
+    if again:
+        say(graph, "你好")
+    gate.set()
+    settle(done)
+    assert archive.notes("", "t1") == []
+
+
+async def test_a_forgotten_thread_is_gone_in_an_event_loop_too():
+    """The same with tasks."""
+    gate, done, held = held_summariser()
+    archive = InMemoryArchive()
+    _, _, graph = bot(held, archive=archive, fold="background")
+    for text in TALK:
+        await graph.ainvoke({"messages": text}, CONFIG)
+    await aforget(graph, thread="t1")
+    gate.set()
+    await asyncio.to_thread(settle, done)
+    await asyncio.gather(*_tasks)
+    assert archive.notes("", "t1") == []
+
+
+class Endless(ScriptedChatModel):
+    """A summariser that no event loop lives long enough to hear."""
+
+    async def _agenerate(self, *_, **__):
+        await asyncio.Event().wait()
+
+
+def test_a_loop_for_each_request_does_not_keep_the_summary_from_being_made():
+    """`asyncio.run` cancels what is under way when a request is answered: a thread goes on with it."""
+    summariser = Endless(fallback=lambda _: "小明问了杭州的景点。")
+    model, _, graph = bot(summariser, fold="background")
+    for text in [*TALK, "还有吗？"]:
+        asyncio.run(graph.ainvoke({"messages": text}, CONFIG))
+        for worker in threading.enumerate():
+            if worker.name == "qwen-memory-fold":
+                worker.join(20)
+    assert "小明问了杭州的景点" in model.prompts[-1][0].text
+
+
+def test_work_ahead_that_never_took_a_step_is_done():
+    """A loop may end before its newest task began."""
+    done = threading.Event()
+    summariser = ScriptedChatModel(fallback=lambda _: done.set() or "小明问了杭州的景点。")
+    _, _, graph = bot(summariser, fold="background")
+
+    async def talk():
+        asyncio.get_running_loop().set_task_factory(cancelling)
+        await graph.ainvoke({"messages": TALK[-1]}, CONFIG)
+
+    def cancelling(loop, work, **options):
+        task = asyncio.Task(work, loop=loop, **options)
+        if work.__name__ == "_awork":
+            task.cancel()
+        return task
+
+    say(graph, *TALK[:5])
+    assert not done.is_set()
+    for _ in range(3):
+        asyncio.run(talk())
+    settle(done)
 
 
 async def test_in_the_background_of_an_event_loop():

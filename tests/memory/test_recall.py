@@ -384,3 +384,14 @@ def test_counters_of_ones_own_are_kept_to():
     selection = recall(archive_of(*PUMPS), question.text, counter=count, max_tokens=260)
     assert selection.recalled
     assert count(beside(question, quotes(selection.recalled))) - count(question) <= 260
+
+
+def test_words_said_again_after_they_were_forgotten_have_their_new_day():
+    """A thread is forgotten and begun anew with the same words a week later: the record bears the later day."""
+    (turn,) = archive_of(("I keep bees", "Nice.")).page("alice", "t1")
+    days = []
+    for at in (MAY_1, MAY_1 + 7 * DAY):
+        archive = InMemoryArchive()
+        archive.append("alice", "t1", [replace(turn, at=at)])
+        days += [text.splitlines()[0] for text in texts(recall(archive, "What about bees?"))]
+    assert days == ["[2026-05-01 Fri]", "[2026-05-08 Fri]"]

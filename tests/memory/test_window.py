@@ -40,6 +40,27 @@ def test_the_edge_rests_between_leaps():
     assert starts == [0, 0, 0, 0, 3, 3, 3, 6, 6, 6]
 
 
+@pytest.mark.parametrize(
+    ("trigger", "keep"),
+    [
+        (("turns", 8), ("turns", 8)),
+        (("turns", 8), ("tokens", 5_000)),
+        (("turns", 8), ("fraction", 0.9)),
+        (("tokens", 250), ("tokens", 250)),
+        (("tokens", 250), ("turns", 50)),
+    ],
+)
+def test_the_edge_leaps_whatever_is_to_be_kept(trigger, keep):
+    """What `keep` asks for is granted up to three quarters of `trigger`: an edge that slides empties the cache."""
+    memory, starts, record = WindowMemory(trigger=trigger, keep=keep), [], {}
+    for number in range(1, 41):
+        chosen = start_of(memory, dialogue(*pairs(number)), record)
+        record = chosen.slots
+        starts.append(chosen.start)
+    assert starts[-1] >= 30
+    assert len(set(starts)) <= 1 + 40 // 2
+
+
 def test_tokens_are_counted_with_the_models_counter():
     """A window may be measured in tokens: 5 a header and 1 a character here."""
     chosen = start_of(WindowMemory(trigger=("tokens", 100), keep=("tokens", 40)), dialogue(*pairs(5)))
