@@ -76,6 +76,8 @@ class ModelInfo:
     """With thinking on, a call without a stream is a 400 (open-weight Qwen3 on the service)."""
     streams_only: bool = False
     """Every call must stream."""
+    whole_chunks: bool = False
+    """Each piece of a stream holds all that was said so far, over either protocol."""
     reasoning_effort: bool = False
     """Takes reasoning_effort low, medium or xhigh."""
     preserve_thinking: Literal["unsupported", "off", "on"] = "unsupported"

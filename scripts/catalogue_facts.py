@@ -166,6 +166,10 @@ STREAMS_ONLY = frozenset(
 """Thinking guide (QwQ, QVQ) and omni guide; qwen3.8-omni-flash and the captioner answer without a stream
 too."""
 
+WHOLE_CHUNKS = frozenset(names("qwen-mt-plus qwen-mt-turbo"))
+"""Translation API reference: with a stream these two send all that was translated so far each time, which cannot be
+changed; qwen-mt-flash and qwen-mt-lite send pieces."""
+
 REASONING_EFFORT = frozenset(names("qwen3.8-max qwen3.8-flash qwen3.8-27b qwen3.8-2.4t-a95b"))
 """Qwen 3.8 guide and the cards: low, medium or xhigh."""
 

@@ -86,6 +86,7 @@ class Source:
             "thinking": facts.THINKING.get(self.name, rule),
             "thinking_streams_only": self.name in facts.THINKING_STREAMS_ONLY,
             "streams_only": self.name in facts.STREAMS_ONLY,
+            **({"whole_chunks": True} if self.name in facts.WHOLE_CHUNKS else {}),
             "reasoning_effort": self.name in facts.REASONING_EFFORT,
             "preserve_thinking": facts.PRESERVE_THINKING.get(self.name, "unsupported"),
             "multi_turn": self.name not in facts.SINGLE_TURN,

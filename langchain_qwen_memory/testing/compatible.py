@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from langchain_qwen_memory.testing import shapes
-from langchain_qwen_memory.testing.request import ALWAYS_WHOLE
 from langchain_qwen_memory.testing.stream import events
 from langchain_qwen_memory.testing.wire import Response
 
@@ -47,7 +46,7 @@ class Compatible:
 
     def events(self, answer: Answer, request: ChatRequest, reply: Reply, *, size: int) -> Chunks:
         """The events of a stream."""
-        whole = reply.whole_so_far or request.info.family in ALWAYS_WHOLE
+        whole = reply.whole_so_far or request.info.whole_chunks
         return events(answer, size=size, include_usage=request.include_usage, whole_so_far=whole)
 
     def event(self, body: Mapping[str, Any], _: int) -> bytes:
