@@ -248,7 +248,7 @@ def build(folder: Path) -> Row:
         for said in (source.docs.get("equivalent_snapshot"), source.console.get("equivalentSnapshot")):
             if said and said not in sources and name not in facts.OTHER:
                 aliases[said] = name
-    models |= facts.EXTRA_VARIANTS
+    models |= facts.EXTRA_MODELS | facts.EXTRA_VARIANTS
     own_rows, own_names = facts.self_hosted(models)
     models |= own_rows
     aliases |= facts.EXTRA_ALIASES | own_names

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from langchain_qwen_memory.testing import shapes
+from langchain_qwen_memory.testing.refusals import unserved
 from langchain_qwen_memory.testing.stream import events
 from langchain_qwen_memory.testing.wire import Response
 
@@ -34,7 +35,9 @@ class Compatible:
         """Has no words of its own."""
 
     def check(self, request: ChatRequest) -> None:
-        """Refuses nothing more."""
+        """Refuses a model that this protocol does not serve."""
+        if request.info.native_only:
+            raise unserved(request.model)
 
     def usage(self, answer: Answer, _: ChatRequest) -> dict[str, Any]:
         """The usage object of a whole answer."""
