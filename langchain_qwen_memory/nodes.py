@@ -238,6 +238,7 @@ class _Nodes:
             owner=thread.owner,
             head=thread.turns[-1].key if done else thread.head,
             model=self.wiring.model,
+            prompt=self.wiring.prompt,
             archive=self.wiring.archive,
             config=config,
         )
