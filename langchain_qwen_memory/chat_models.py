@@ -42,6 +42,7 @@ class ChatQwen(QwenAnswering, BaseChatOpenAI):
         preserve_thinking: Send the thinking of earlier turns back. None: the server's default for the model, which
             is left as it is and mirrored in what is sent.
         enable_search, search_options: Let the service search the web.
+        character_options: Whom a role-play model plays.
         vl_high_resolution_images: Look at pictures more finely.
         extra_body: Anything else; merged with a call's own.
 
