@@ -76,6 +76,10 @@ class ModelInfo:
     """With thinking on, a call without a stream is a 400 (open-weight Qwen3 on the service)."""
     streams_only: bool = False
     """Every call must stream."""
+    whole_chunks: bool = False
+    """Each piece of a stream holds all that was said so far, over either protocol."""
+    native_only: bool = False
+    """The service serves it by DashScope's own protocol only, not by the compatible one."""
     reasoning_effort: bool = False
     """Takes reasoning_effort low, medium or xhigh."""
     preserve_thinking: Literal["unsupported", "off", "on"] = "unsupported"
@@ -114,6 +118,8 @@ class ModelInfo:
     """At most so many frames of a film are looked at."""
     audio_tokens_per_second: float | None = None
     """Input tokens per second of sound; None: not known, or it does not hear."""
+    audio_max_seconds: float | None = None
+    """Of a longer sound the model hears only so many seconds from its beginning; None: all."""
     prices: Mapping[str, tuple[Price, ...]] = field(default_factory=dict, hash=False)
     """Tiers, smallest first, of each region: beijing, singapore, us, global."""
 

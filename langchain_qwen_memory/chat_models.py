@@ -10,10 +10,12 @@ from langchain_core.utils import from_env, secret_from_env
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
+from langchain_qwen_memory.catalogue import model_info
 from langchain_qwen_memory.qwen.answering import QwenAnswering
 from langchain_qwen_memory.qwen.calls import CONNECTION, Call, Link, clear_key, common_names, resolve_url
 from langchain_qwen_memory.qwen.endpoints import Server, shown_url
 from langchain_qwen_memory.qwen.fields import QwenFields
+from langchain_qwen_memory.qwen.media_rules import check_protocol
 from langchain_qwen_memory.qwen.transport import AsyncEventStream, EventStream, OpenAIClients
 from langchain_qwen_memory.qwen.wire import wire_request
 
@@ -40,6 +42,7 @@ class ChatQwen(QwenAnswering, BaseChatOpenAI):
         preserve_thinking: Send the thinking of earlier turns back. None: the server's default for the model, which
             is left as it is and mirrored in what is sent.
         enable_search, search_options: Let the service search the web.
+        character_options: Whom a role-play model plays.
         vl_high_resolution_images: Look at pictures more finely.
         extra_body: Anything else; merged with a call's own.
 
@@ -245,6 +248,8 @@ class ChatQwen(QwenAnswering, BaseChatOpenAI):
         usage = self._should_stream_usage(asked.pop("stream_usage", None), **asked)
         tags = asked.pop("thinking_tags", self.thinking_tags)
         link = self._link.with_options(own) if own else self._link
+        if link.kind == "dashscope":
+            check_protocol(model_info(asked.get("model", self.model_name)))
         request = wire_request(messages, self._default_params, asked, server=link.kind)
         return Call(link=link, request=request, tags=tags, usage=usage, own=own)
 

@@ -39,7 +39,7 @@ class ChatDashScope(NativeFields):
     Key init args — completion params:
         model, temperature, top_p, top_k, max_tokens, seed, stop, n, presence_penalty, repetition_penalty, logprobs,
         top_logprobs, logit_bias, enable_thinking, thinking_budget, reasoning_effort, preserve_thinking, enable_search,
-        search_options, vl_high_resolution_images: As for ChatQwen.
+        search_options, character_options, vl_high_resolution_images: As for ChatQwen.
         extra_body: Anything else, sent among the parameters; what stands under its key `input`, beside the messages.
 
     Key init args — client params:

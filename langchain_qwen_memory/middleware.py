@@ -239,6 +239,7 @@ def _means(seen: Seen, thread: Thread, fresh: Sequence[Turn] = (), error: str | 
         owner=thread.owner,
         head=fresh[-1].key if fresh and error is None else thread.head,
         model=seen.wiring.model,
+        prompt=seen.wiring.prompt,
         archive=seen.wiring.archive,
         config=get_config(),
     )

@@ -41,6 +41,7 @@ from langchain_qwen_memory.steps.choosing import (
 from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.remembering import ahead, is_new, is_old, remembered, remembering, unread
+from langchain_qwen_memory.steps.storable import storable
 from langchain_qwen_memory.steps.wiring import (
     CONTROL,
     Owner,
@@ -143,7 +144,7 @@ class _Call:
         assert self.view is not None
         message = answer if isinstance(answer, BaseMessage) else AIMessage(str(answer))
         self.chosen = viewed(self.wiring, self.thread, self.chosen, self.view)
-        return self.update(message)
+        return self.update(storable(message))
 
     def _conversation(self) -> Conversation:
         return self.wiring.conversation(self.thread, "before", shrink=self.shrink)
@@ -248,6 +249,7 @@ class _Nodes:
             owner=thread.owner,
             head=thread.turns[-1].key if done else thread.head,
             model=self.wiring.model,
+            prompt=self.wiring.prompt,
             archive=self.wiring.archive,
             config=config,
         )

@@ -11,9 +11,11 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_qwen_memory.catalogue import model_info
 from langchain_qwen_memory.memory.base import Selection
+from langchain_qwen_memory.memory.caching import LEAST_TOKENS
 from langchain_qwen_memory.state import Report
-from langchain_qwen_memory.steps.costs import calls_of, cost_of, prompt_price
+from langchain_qwen_memory.steps.costs import calls_of, cost_of, prompt_price, summary_cost
 from langchain_qwen_memory.steps.model_checks import has_explicit_cache
+from langchain_qwen_memory.steps.model_facts import chat_models_in
 from langchain_qwen_memory.steps.wiring import Thread, Wiring
 
 
@@ -55,12 +57,11 @@ def make_report(
         "summary_tokens": view.get("summary", 0),
         "recalled_tokens": view.get("recalled_tokens", 0),
         "transcript_tokens": thread.record.get("archived_tokens", 0) + sum(turn.tokens for turn in thread.turns),
-        "summary_input_tokens": int(numbers.get("summary_input_tokens", 0)),
-        "summary_output_tokens": int(numbers.get("summary_output_tokens", 0)),
         "errors": [*chosen.get("errors", ()), *selection.errors, *([error] if error else ())],
     }
     if wiring.archive is not None and any(memory.needs_archive for memory in wiring.memories):
         report["found_by"] = "words and meaning" if wiring.archive.embeds else "words"
+    _add_summariser(wiring, report, numbers)
     _add_usage(report, newest.messages)
     if wiring.prompt_cache == "explicit":
         report["created_tokens"] = sum(call.created for call in calls_of(newest.messages))
@@ -75,6 +76,32 @@ def make_report(
     kept = [message for turn in thread.turns[-(view.get("kept") or 1) :] for message in turn.messages]
     _add_costs(wiring, report, newest.messages, kept, explicit=marked)
     return report, stable
+
+
+def _add_summariser(wiring: Wiring, report: Report, numbers: Mapping[str, Any]) -> None:
+    """Tokens and money of the summariser's calls in this turn."""
+    sent, written, cached, created = (
+        int(numbers.get(f"summary_{name}_tokens", 0)) for name in ("input", "output", "cached", "created")
+    )
+    report["summary_input_tokens"], report["summary_output_tokens"] = sent, written
+    report["summary_cached_tokens"] = cached
+    if wiring.prompt_cache == "explicit":
+        report["summary_created_tokens"] = created
+    own = next((asked for memory in wiring.memories for asked in chat_models_in(getattr(memory, "model", None))), None)
+    money, currency = summary_cost(
+        sent=sent,
+        cached=cached,
+        created=created,
+        written=written,
+        model=own.name if own else wiring.facts.name,
+        region=str((own and own.says("region")) or wiring.facts.region),
+        explicit=wiring.prompt_cache == "explicit" and own is None and sent >= LEAST_TOKENS,
+    )
+    from langchain_qwen_memory.catalogue import price
+
+    tier = price(wiring.facts.name, region=wiring.facts.region)
+    if sent and money is not None and (tier is None or tier.currency == currency):
+        report["summary_cost"], report["currency"] = money, currency
 
 
 def _add_usage(report: Report, messages: tuple[Any, ...]) -> None:
@@ -143,7 +170,9 @@ def _add_savings(wiring: Wiring, report: Report, messages: Sequence[Any], *, exp
     shares = report["cached_tokens"] / paid_for, report.get("created_tokens", 0) / paid_for
     would = (paid_for + calls * (whole - sent)) * prompt_price(full, *shares, explicit=explicit)
     paid = paid_for * prompt_price(tier, *shares, explicit=explicit)
-    paid += report["summary_input_tokens"] * tier.input + report["summary_output_tokens"] * tier.output
+    # where the summariser's price is not known: about what the chat's own model would have asked for it
+    plain = report["summary_input_tokens"] * tier.input + report["summary_output_tokens"] * tier.output
+    paid += report["summary_cost"] * 1e6 if "summary_cost" in report else plain
     report["saved"] = round((would - paid) / 1e6, 8)
     report["currency"] = tier.currency
 

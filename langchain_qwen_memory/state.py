@@ -52,8 +52,15 @@ class Report(TypedDict, total=False):
     """Answer tokens of this turn's calls, thinking included."""
     summary_input_tokens: int
     """Prompt tokens of the summariser."""
+    summary_cached_tokens: int
+    """Of the summariser's prompt tokens, those read from the provider's cache."""
+    summary_created_tokens: int
+    """Of these, written to the provider's explicit cache; missing without `prompt_cache="explicit"`."""
     summary_output_tokens: int
     """Answer tokens of the summariser."""
+    summary_cost: float
+    """Money for the summariser's calls, at its own model's list prices; missing where there were none, or its price
+    is unknown or in another currency than that of the chat's model."""
     saved: float
     """Money saved against sending the whole transcript, by the catalogue's prices; missing where they are unknown."""
     cost: float

@@ -23,7 +23,8 @@ class Parted(NamedTuple):
 class ThinkingFilter:
     """Parts one streamed answer; holds back only what may yet turn out to be a tag.
 
-    Tags are looked for where the answer begins, so that an answer may quote them later. A `<tool_call>` within
+    Tags are looked for where the answer begins, so that an answer may quote them later; a second block right after the
+    first is thinking too, as of models that write one though their template has an empty one. A `<tool_call>` within
     thinking ends it only if no closing tag follows; what begins like a call is therefore held until that is known.
 
     Args:
@@ -36,6 +37,7 @@ class ThinkingFilter:
         self._opens = opens
         self._step = self._start if looks else self._answer
         self._held = ""
+        self._gap, self._thought = "", False
         self._closers = tuple(_CLOSERS.values())
         self.assumed = opens and looks
         """Thinking rests on `opens` alone: neither tag has been seen."""
@@ -52,7 +54,9 @@ class ThinkingFilter:
         parted, held, self._held = self._settle(), self._held, ""
         if self._step == self._inside:
             thought, call, rest = held.partition(_TOOL_CALL)
-            return Parted(parted.reasoning + thought.rstrip(), parted.answer + call + rest)
+            return Parted(parted.reasoning + self._thinks(thought.rstrip()), parted.answer + call + rest)
+        if self._step == self._closed:
+            return Parted(parted.reasoning, parted.answer + held.lstrip("\r\n"))
         if self._step == self._start:
             return Parted(parted.reasoning + held.strip(), parted.answer) if self._opens else Parted("", held)
         return parted
@@ -93,7 +97,7 @@ class ThinkingFilter:
         if end >= 0 and (call < 0 or end < call or self._may_be_call(call)):
             thought, self._held = self._held[:end].rstrip(), self._held[end + len(closer) :]
             self._step, self.assumed = self._closed, False
-            return Parted(thought, "")
+            return Parted(self._thinks(thought), "")
         if call >= 0 and self._may_be_call(call):
             return self._think(len(self._held[:call].rstrip()))
         if call >= 0:
@@ -101,9 +105,14 @@ class ThinkingFilter:
         return self._think(self._sure())
 
     def _closed(self) -> Parted:
-        self._held = self._held.lstrip("\r\n")
-        if self._held:
-            self._step = self._answer
+        text = self._held.lstrip()
+        for opener, closer in _CLOSERS.items():
+            if text.startswith(opener):
+                self._held, self._closers = text[len(opener) :], (closer,)
+                self._step, self._gap = self._opened, "\n\n" if self._thought else ""
+                return Parted("", "")
+        if text and not any(opener.startswith(text) for opener in _CLOSERS):
+            self._held, self._step = self._held.lstrip("\r\n"), self._answer
         return Parted("", "")
 
     def _answer(self) -> Parted:
@@ -128,7 +137,14 @@ class ThinkingFilter:
 
     def _think(self, upto: int) -> Parted:
         thought, self._held = self._held[:upto], self._held[upto:]
-        return Parted(thought, "")
+        return Parted(self._thinks(thought), "")
+
+    def _thinks(self, thought: str) -> str:
+        """The next piece of thinking, apart from that of the block before."""
+        if not thought:
+            return ""
+        thought, self._gap, self._thought = self._gap + thought, "", True
+        return thought
 
 
 def part_thinking(text: str, *, opens: bool = False) -> Parted:

@@ -69,7 +69,44 @@ EXTRA_VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Snapshots that only the thinking guide names, because they think differently from their family."""
 
+_QWEN_AUDIO: dict[str, Any] = {
+    "context": 8_000,
+    "max_input": 6_000,
+    "max_output": 1_500,
+    "inputs": ["audio", "text"],
+    "outputs": ["text"],
+    "tools": False,
+    "json_mode": False,
+    "json_schema": False,
+    "thinking": "never",
+    "thinking_streams_only": False,
+    "streams_only": False,
+    "reasoning_effort": False,
+    "preserve_thinking": "unsupported",
+    "multi_turn": True,
+    "native_only": True,
+    "vocabulary": "qwen-151k",
+    "template": "hermes",
+    "audio_tokens_per_second": 25.0,
+    "audio_max_seconds": 30.0,
+    "prices": {},
+}
+_QWEN_AUDIO_LATER: dict[str, Any] = {"context": 8_192, "max_input": 6_144, "max_output": 2_048}
+EXTRA_MODELS: dict[str, dict[str, Any]] = {
+    "qwen-audio-turbo": _QWEN_AUDIO,
+    "qwen-audio-turbo-latest": {"of": "qwen-audio-turbo", **_QWEN_AUDIO_LATER},
+    "qwen-audio-turbo-2024-12-04": {"of": "qwen-audio-turbo", **_QWEN_AUDIO_LATER},
+    "qwen2-audio-instruct": _QWEN_AUDIO,
+    "qwen-audio-chat": _QWEN_AUDIO,
+}
+"""Audio-understanding page (February 2026) and the reference of the OpenAI-compatible protocol, which does not take
+Qwen-Audio: limits, 25 tokens a second, what is longer than 30 seconds is cut (a recording has 752 tokens for such a
+sound). Free to try and not for sale, hence without a price. Models that the collections lack."""
+
 EXTRA_ALIASES = {
+    "qwen-audio-turbo-2024-08-07": "qwen-audio-turbo",
+    "qwen-audio-turbo-0807": "qwen-audio-turbo",
+    "qwen-audio-turbo-1204": "qwen-audio-turbo-2024-12-04",
     "qwen-plus-character-2025-11-06": "qwen-plus-character",
     "qwen-vl-max-2025-04-08": "qwen-vl-max",
     "qwen-vl-max-2025-08-13": "qwen-vl-max",
@@ -165,6 +202,10 @@ STREAMS_ONLY = frozenset(
 )
 """Thinking guide (QwQ, QVQ) and omni guide; qwen3.8-omni-flash and the captioner answer without a stream
 too."""
+
+WHOLE_CHUNKS = frozenset(names("qwen-mt-plus qwen-mt-turbo"))
+"""Translation API reference: with a stream these two send all that was translated so far each time, which cannot be
+changed; qwen-mt-flash and qwen-mt-lite send pieces."""
 
 REASONING_EFFORT = frozenset(names("qwen3.8-max qwen3.8-flash qwen3.8-27b qwen3.8-2.4t-a95b"))
 """Qwen 3.8 guide and the cards: low, medium or xhigh."""

@@ -86,6 +86,7 @@ class Source:
             "thinking": facts.THINKING.get(self.name, rule),
             "thinking_streams_only": self.name in facts.THINKING_STREAMS_ONLY,
             "streams_only": self.name in facts.STREAMS_ONLY,
+            **({"whole_chunks": True} if self.name in facts.WHOLE_CHUNKS else {}),
             "reasoning_effort": self.name in facts.REASONING_EFFORT,
             "preserve_thinking": facts.PRESERVE_THINKING.get(self.name, "unsupported"),
             "multi_turn": self.name not in facts.SINGLE_TURN,
@@ -247,7 +248,7 @@ def build(folder: Path) -> Row:
         for said in (source.docs.get("equivalent_snapshot"), source.console.get("equivalentSnapshot")):
             if said and said not in sources and name not in facts.OTHER:
                 aliases[said] = name
-    models |= facts.EXTRA_VARIANTS
+    models |= facts.EXTRA_MODELS | facts.EXTRA_VARIANTS
     own_rows, own_names = facts.self_hosted(models)
     models |= own_rows
     aliases |= facts.EXTRA_ALIASES | own_names

@@ -104,6 +104,20 @@ def test_special_rules_are_told():
     assert (model_info("qvq-max").vision, model_info("qwen3.5-plus").vision) == ("28px", "32px")
 
 
+def test_qwen_audio_is_known():
+    """Its limits, that it hears, only over DashScope's own protocol, and no more than thirty seconds of a sound."""
+    info, later = model_info("qwen-audio-turbo"), model_info("qwen-audio-turbo-latest")
+    assert (info.context, info.max_input, info.max_output) == (8_000, 6_000, 1_500)
+    assert (later.context, later.max_input, later.max_output) == (8_192, 6_144, 2_048)
+    for name in ("qwen-audio-turbo", "qwen-audio-turbo-1204", "qwen2-audio-instruct", "qwen-audio-chat"):
+        info = model_info(name)
+        assert (info.inputs, info.outputs) == ({"audio", "text"}, {"text"})
+        assert info.native_only
+        assert info.multi_turn
+        assert (info.audio_tokens_per_second, info.audio_max_seconds, info.prices) == (25, 30, {})
+    assert [name for name in model_names() if model_info(name).native_only and "audio" not in name] == []
+
+
 def test_an_unknown_model_works_with_safe_assumptions():
     """A name the table does not know is not an error: a small window, text only, tools allowed, no price."""
     info = model_info("qwen9-ultra")

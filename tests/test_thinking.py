@@ -1,6 +1,7 @@
 """Thinking and answer are parted where a server sends them as one text."""
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,15 @@ def test_a_tagged_block_at_the_start_is_thinking():
 def test_an_empty_block_is_dropped():
     """Models that were told not to think send an empty block, of which nothing is left."""
     assert part_thinking("<think>\n\n</think>\n\nFour.") == ("", "Four.")
+
+
+def test_a_second_block_right_after_the_first_is_thinking_too():
+    """As after an empty one from the template; the two are apart. One within the answer is the answer's."""
+    assert part_thinking("<think>\n\n</think>\n\n<think>\nTwo.\n</think>\n\nFour.") == ("Two.", "Four.")
+    assert part_thinking("<think>One.</think> <thinking>Two.</thinking>Four.") == ("One.\n\nTwo.", "Four.")
+    assert part_thinking("One.</think><think>Two.", opens=True) == ("One.\n\nTwo.", "")
+    assert part_thinking("<think>One.</think>So <think>Two.</think>") == ("One.", "So <think>Two.</think>")
+    assert part_thinking("<think>One.</think>\n <th") == ("One.", " <th")
 
 
 def test_the_longer_tag_counts_too():
@@ -150,14 +160,16 @@ def test_it_does_not_matter_how_a_text_is_cut(text, cuts, opens):
     assert streamed(pieces, opens=opens) == streamed([text], opens=opens)
 
 
+def bare(text):
+    return "".join(re.sub("</?think(?:ing)?>", "", text).split())
+
+
 @given(TEXTS, st.booleans())
 def test_nothing_but_tags_and_blanks_is_lost(text, opens):
-    """Thinking and answer together are the text without one pair of tags and the blanks beside them."""
+    """The answer is the text's end, tags and all; thinking is what stands before it, without tags and blanks beside."""
     parted = part_thinking(text, opens=opens)
-    kept = "".join((parted.reasoning + parted.answer).split())
-    whole = "".join(text.split())
-    dropped = len(whole) - len(kept)
-    assert dropped in {len(a) + len(b) for a in ("", "<think>", "<thinking>") for b in ("", "</think>", "</thinking>")}
+    assert text.endswith(parted.answer)
+    assert bare(parted.reasoning) == bare(text.removesuffix(parted.answer))
 
 
 @given(st.text(alphabet="ab <>\n", max_size=30))

@@ -137,13 +137,15 @@ def audio_tokens(block: Mapping[str, Any], info: ModelInfo) -> int:
     """Returns the tokens of one sound: its seconds, at least one, times the model's rate, rounded up.
 
     The length is the block's `duration` (seconds), or read from WAV data, or the longest that compressed
-    data of this size can be; a sound behind a URL counts as a minute.
+    data of this size can be; a sound behind a URL counts as a minute. What the model does not hear of
+    it is not counted.
     """
     seconds = block.get("duration")
     if not seconds:
         data = media_data(block, "input_audio", "audio", "audio_url")
         seconds = (wav_seconds(data) or len(data) / SLOWEST_SOUND) if data else UNKNOWN_SECONDS
-    return ceil(max(1.0, float(seconds)) * (info.audio_tokens_per_second or DENSEST_AUDIO))
+    heard = min(max(1.0, float(seconds)), info.audio_max_seconds or float("inf"))
+    return ceil(heard * (info.audio_tokens_per_second or DENSEST_AUDIO))
 
 
 def picture_size(block: Mapping[str, Any]) -> tuple[int, int] | None:

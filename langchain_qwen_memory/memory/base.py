@@ -52,6 +52,10 @@ class Ask:
     """The longest answer wanted."""
     model: Any = None
     """Who is asked; None: the chat's own model, with thinking off."""
+    summary: str = ""
+    """The summary that stands at the end of the system message."""
+    new_summary: bool = False
+    """That summary was made since the chat's last call, whose prompt the messages repeat up to there only."""
     timeout: float = 60.0
     """Seconds that each try of a model may be silent, where the model takes a time limit; its own, if that is less."""
 
@@ -63,7 +67,8 @@ class Answer:
     text: str
     """The answer without thinking."""
     usage: Mapping[str, int] = field(default_factory=dict)
-    """`input_tokens`, `output_tokens`, `cached_tokens` as the provider counted them; empty where it did not."""
+    """`input_tokens`, `output_tokens`, `cached_tokens` and, of an explicit cache, `created_tokens`, as the provider
+    counted them; empty where it did not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,13 +7,17 @@ five minutes after each use. So marks stand where views agree with the ones that
 2. after the summary, which stands until the next fold;
 3. after the turn before the newest question: at most one message from where the last call's fourth mark stood;
 4. after the newest message, if the next view begins with it too: a question without recalled turns, a tool's result.
+
+A summariser that is the chat's own model is sent the same blocks as far as its prompt repeats the chat's, with the
+first two marks and one at the end of what it repeats, where a view had its third mark when that turn was the last but
+one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
@@ -25,6 +29,8 @@ MARK = {"type": "ephemeral"}
 """What a mark is, as the value of `cache_control` in a content block."""
 MOST_MARKS = 4
 """Marks that the service takes; of more, the last ones."""
+Repeats = Literal["system", "summary", "turns"]
+"""How far a summariser's prompt is the chat's own: system text, summary too, or all but the order."""
 LEAST_TOKENS = 1_024
 """A shorter prefix is not kept, so a mark there would be one of the four for nothing."""
 
@@ -54,12 +60,40 @@ def marked(
     Returns:
         Messages whose text is what it was. Marks that the user set count among the four and stay.
     """
+    newest = max((at for at, message in enumerate(messages) if isinstance(message, HumanMessage)), default=-1)
+    last = len(messages) - 1
+    steady = not quoted or newest < last  # a tool loop sends the question again as it is
+    ends = {_nonempty(messages, newest - 1), _nonempty(messages, last) if steady else -1}
     parted = _head_parted(messages, summary)
-    own = sum(isinstance(block, dict) and "cache_control" in block for one in parted for block in _blocks(one))
-    places = _places(parted, quoted=quoted, tools=tools, count=count)
+    return _with_marks(parted, list(_places(parted, ends, tools=tools, count=count)))
+
+
+def marked_order(
+    messages: Sequence[BaseMessage], *, summary: str, repeats: Repeats, tools: int, count: Counter
+) -> list[BaseMessage]:
+    """The prompt of a summariser with marks where the chat's views had theirs; the messages given stay as they are.
+
+    Args:
+        messages: System message, turns, and the order as the last message.
+        summary: The summary that stands at the end of the system message; empty: none.
+        repeats: How far the prompt is that of the chat's views; what comes after it is in no cache.
+        tools: Tokens of the tool schemas.
+        count: Tokens of a message.
+    """
+    parted = _head_parted(messages, summary)
+    ends = {_nonempty(messages, len(messages) - 2)} if repeats == "turns" else set()
+    places = list(_places(parted, ends, tools=tools, count=count))
+    if repeats == "system" and summary:  # the block of the summary is new
+        places = [place for place in places if place.block < len(_blocks(parted[0])) - 1]
+    return _with_marks(parted, places)
+
+
+def _with_marks(messages: list[BaseMessage], places: Sequence[_Place]) -> list[BaseMessage]:
+    """The messages with marks at the places most wanted, as many as are free."""
+    own = sum(isinstance(block, dict) and "cache_control" in block for one in messages for block in _blocks(one))
     for place in _most_wanted([place for place in places if place.tokens >= LEAST_TOKENS])[: max(0, MOST_MARKS - own)]:
-        parted[place.message] = _with_mark(parted[place.message], place.block)
-    return parted
+        messages[place.message] = _with_mark(messages[place.message], place.block)
+    return messages
 
 
 def is_marked(messages: Sequence[BaseMessage]) -> bool:
@@ -84,12 +118,8 @@ def _head_parted(messages: Sequence[BaseMessage], summary: str) -> list[BaseMess
     return parted
 
 
-def _places(messages: Sequence[BaseMessage], *, quoted: bool, tools: int, count: Counter) -> Iterator[_Place]:
-    """Where marks may stand, first to last: after system text, summary, the turn before, the newest message."""
-    newest = max((at for at, message in enumerate(messages) if isinstance(message, HumanMessage)), default=-1)
-    last = len(messages) - 1
-    steady = not quoted or newest < last  # a tool loop sends the question again as it is
-    wanted = {_nonempty(messages, newest - 1), _nonempty(messages, last) if steady else -1}
+def _places(messages: Sequence[BaseMessage], ends: set[int], *, tools: int, count: Counter) -> Iterator[_Place]:
+    """Where marks may stand, first to last: after system text, summary, and the messages of which `ends` are places."""
     tokens = tools
     for at, message in enumerate(messages):
         blocks = _blocks(message)
@@ -97,7 +127,7 @@ def _places(messages: Sequence[BaseMessage], *, quoted: bool, tools: int, count:
             before = count(message.model_copy(update={"content": blocks[:-1]}))
             yield _Place(at, len(blocks) - 2, tokens + before)
         tokens += count(message)
-        if (at in wanted or isinstance(message, SystemMessage)) and (last_sent := _last_sent(message)) >= 0:
+        if (at in ends or isinstance(message, SystemMessage)) and (last_sent := _last_sent(message)) >= 0:
             yield _Place(at, last_sent, tokens)
 
 

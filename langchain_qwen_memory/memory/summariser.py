@@ -125,6 +125,8 @@ class Job:
     """Tokens of the ledger at most."""
     model: Any = None
     """Who is asked instead of the chat's own model."""
+    new_summary: bool = False
+    """The summary that stands was made since the chat's last call."""
 
     @property
     def key(self) -> str:
@@ -140,7 +142,13 @@ class Job:
         messages = asked(
             self.conversation, self.running.view, self.turns, self.order, room=room, readable=self._readable
         )
-        return Ask(messages=messages, max_tokens=self.most, model=self.model)
+        return Ask(
+            messages=messages,
+            max_tokens=self.most,
+            model=self.model,
+            summary=self.running.view,
+            new_summary=self.new_summary,
+        )
 
     @property
     def _readable(self) -> frozenset[str]:

@@ -32,7 +32,7 @@ FoldWhen: TypeAlias = Literal["after", "background"]
 
 _PREPARED_FROM = 0.85
 """Share of the trigger from which a fold in the background is prepared."""
-_USAGE = ("input_tokens", "output_tokens", "cached_tokens")
+_USAGE = ("input_tokens", "output_tokens", "cached_tokens", "created_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +257,7 @@ class SummaryBufferMemory(Memory):
             most=most,
             ledger=ledger,
             model=self.model,
+            new_summary=running.view != Running.read(conversation, self.name).view,
         )
 
     def _rule(self, conversation: Conversation, running: Running) -> Rule:

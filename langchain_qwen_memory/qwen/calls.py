@@ -8,7 +8,9 @@ from typing import Any, Literal
 from langchain_core.outputs import ChatResult
 from pydantic import SecretStr, ValidationError
 
+from langchain_qwen_memory.catalogue import model_info
 from langchain_qwen_memory.qwen.endpoints import Server, ServerKind, endpoint_url, region_of, server_of, shown_url
+from langchain_qwen_memory.qwen.growth import Growth
 from langchain_qwen_memory.qwen.model_errors import QwenConnectionError, QwenResponseError, service_errors
 from langchain_qwen_memory.qwen.reading import AnswerReader, UnreadableError, read_completion
 from langchain_qwen_memory.qwen.transport import RAW, request_to, whole_answer
@@ -141,7 +143,14 @@ class Call:
 
     def reader(self) -> AnswerReader:
         """Returns a reader for the answer as a stream."""
-        return AnswerReader(opens=self._opens, told_off=self.request.told_off, looks=self.tags != "off")
+        return AnswerReader(
+            opens=self._opens, told_off=self.request.told_off, looks=self.tags != "off", growth=self._growth()
+        )
+
+    def _growth(self) -> Growth | None:
+        """Of this protocol's pieces only the last has a count of tokens, so that the catalogue must say it."""
+        whole = self.link.kind == "dashscope" and model_info(self.request.body["model"]).whole_chunks
+        return Growth() if whole else None
 
     def check_end(self, reader: AnswerReader, events: Any) -> None:
         """Raises if the stream ended though neither the model nor the server had said so, or had no answer in it."""

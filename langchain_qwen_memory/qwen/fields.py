@@ -66,6 +66,12 @@ class QwenFields(BaseChatModel):
     search_options: dict[str, Any] | None = None
     """How it searches, in the service's own words."""
 
+    character_options: dict[str, Any] | None = None
+    """Of a role-play model (qwen-plus-character), in the service's own words: `profile`, who it plays, and `memory`,
+    the service's own long-term memory. Leave that memory off in a graph that has one: it keeps the messages itself, by
+    the id of a session that goes with each call (`extra_headers={"x-dashscope-aca-session": ...}`), and wants only new
+    ones. Without it a system message says who is played."""
+
     vl_high_resolution_images: bool | None = None
     """Look at pictures at up to 16 times the pixels, for as many more tokens."""
 

@@ -10,7 +10,7 @@ from langchain_qwen_memory.catalogue import ModelInfo
 from langchain_qwen_memory.counting.blocks import Medium, media_in, name_of
 from langchain_qwen_memory.counting.media import picture_size
 
-__all__ = ["check_media", "speaks"]
+__all__ = ["check_media", "check_protocol", "speaks"]
 
 MOST_BYTES = 10 * 1024 * 1024
 """Bytes of one picture, film or sound as base64."""
@@ -37,6 +37,20 @@ _SPEAKER = "qwen3-omni-flash"
 def speaks(params: Mapping[str, Any]) -> bool:
     """Whether a request asks for a spoken answer."""
     return "audio" in (params.get("modalities") or ())
+
+
+def check_protocol(info: ModelInfo) -> None:
+    """Refuses, over the compatible protocol, a model that the service does not serve by it.
+
+    Raises:
+        ValueError: With the class to write instead, and a model that takes the same.
+    """
+    if info.native_only:
+        medium = next((each for each in ("audio", "image") if each in info.inputs), "text")
+        raise ValueError(
+            f"{info.name} is served by DashScope's own protocol only: write ChatDashScope(model={info.name!r}), with "
+            f"the same options, instead of ChatQwen. Or take model={_TAKES[medium]!r}, which takes {medium} over both."
+        )
 
 
 def check_media(messages: Sequence[BaseMessage], info: ModelInfo, params: Mapping[str, Any]) -> None:

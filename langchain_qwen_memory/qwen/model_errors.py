@@ -130,6 +130,8 @@ _OVERFLOW = re.compile(
 
 _WRONG_WAY = re.compile(r"url error, please check url")
 _OTHER_WAY = "It is served by the other of text and multimodal generation: give multimodal=True, or False."
+_OTHER_PROTOCOL = re.compile(r"for OpenAI compatibility mode")
+_NATIVE = "It is served by DashScope's own protocol only: write ChatDashScope(model=...), with the same options."
 
 _WORDS = (
     (_OVERFLOW, QwenContextOverflowError),
@@ -203,11 +205,18 @@ def _translated(error: openai.APIError, url: str, secrets: Sequence[str], *, own
         return QwenConnectionError(message=f"No connection to {url}, or it broke off: {reason}.", request=error.request)
     message, code, request_id = _said(error)
     kind = _kind(error, message, code)
-    advice = _OTHER_WAY if _WRONG_WAY.search(message) else _advice(kind, url, code, own=own)
+    advice = _where_else(message) or _advice(kind, url, code, own=own)
     text = _hidden(_text(message, code, request_id, advice), secrets)
     if not issubclass(kind, openai.APIStatusError) or not hasattr(error, "response"):
         return kind(message=text, request=error.request, body=error.body)
     return kind(message=text, response=error.response, body=error.body)
+
+
+def _where_else(message: str) -> str:
+    """How to reach a model that is served, but not where it was asked for."""
+    if _WRONG_WAY.search(message):
+        return _OTHER_WAY
+    return _NATIVE if _OTHER_PROTOCOL.search(message) else ""
 
 
 def _scrub(error: openai.APIError, secrets: Sequence[str]) -> None:

@@ -12,8 +12,11 @@ import httpx
 from dashscope.v2.errors import DashScopeError
 from langchain_core.outputs import ChatResult
 
+from langchain_qwen_memory.catalogue import model_info
+from langchain_qwen_memory.counting.vocabulary import count
 from langchain_qwen_memory.qwen.calls import Call
 from langchain_qwen_memory.qwen.endpoints import NATIVE, shown_url
+from langchain_qwen_memory.qwen.growth import Growth
 from langchain_qwen_memory.qwen.model_errors import QwenResponseError
 from langchain_qwen_memory.qwen.native_errors import as_one_kind, bare_response
 from langchain_qwen_memory.qwen.native_events import looks_framed
@@ -21,7 +24,7 @@ from langchain_qwen_memory.qwen.native_reading import compatible_body
 from langchain_qwen_memory.qwen.native_request import native_request
 from langchain_qwen_memory.qwen.native_stream import EventTranslator
 from langchain_qwen_memory.qwen.native_transport import pause_before
-from langchain_qwen_memory.qwen.reading import UnreadableError, read_completion
+from langchain_qwen_memory.qwen.reading import AnswerReader, UnreadableError, read_completion
 from langchain_qwen_memory.qwen.transport import whole_answer
 
 __all__ = ["NativeCall"]
@@ -53,7 +56,22 @@ class NativeCall(Call):
 
     def translator(self) -> EventTranslator:
         """Returns what reads the answer's events."""
-        return EventTranslator(model=self.request.body["model"], url=self.link.url, usage=self.usage)
+        return EventTranslator(model=self.request.body["model"], url=self.link.url)
+
+    def reader(self) -> AnswerReader:
+        """Returns a reader for the answer as a stream."""
+        return AnswerReader(
+            opens=self._opens,
+            told_off=self.request.told_off,
+            looks=self.tags != "off",
+            growth=self._growth(),
+            counts=self.usage,
+        )
+
+    def _growth(self) -> Growth:
+        """Each event counts the tokens so far, which tells of models too that the catalogue says nothing of."""
+        info = model_info(self.request.body["model"])
+        return Growth(None if info.whole_chunks else lambda text: count(text, info.vocabulary))
 
     def read(self, raw: httpx.Response) -> ChatResult:
         """Reads a whole answer, also one that came framed as an event though it was not asked for so."""

@@ -4,13 +4,10 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from langchain_qwen_memory.catalogue import model_info
-from langchain_qwen_memory.counting.vocabulary import count
 from langchain_qwen_memory.qwen.endpoints import NATIVE
 from langchain_qwen_memory.qwen.model_errors import QwenConnectionError, QwenResponseError, ReportedError
 from langchain_qwen_memory.qwen.native_errors import bare_response
 from langchain_qwen_memory.qwen.native_events import Event, EventLines, looks_framed
-from langchain_qwen_memory.qwen.native_growth import Growth
 from langchain_qwen_memory.qwen.native_reading import compatible_body
 from langchain_qwen_memory.qwen.transport import is_error, whole_answer
 
@@ -25,14 +22,11 @@ class EventTranslator:
     Args:
         model: The model that was asked.
         url: Base URL, named in errors.
-        usage: Token counts are wanted.
     """
 
-    def __init__(self, *, model: str, url: str, usage: bool = True) -> None:
-        self._model, self._url, self._usage = model, url, usage
+    def __init__(self, *, model: str, url: str) -> None:
+        self._model, self._url = model, url
         self._lines = EventLines()
-        vocabulary = model_info(model).vocabulary
-        self._growth = Growth(lambda text: count(text, vocabulary))
         self._read_any = self._had_choices = False
         self.shown = bare_response(url, _OK, "")
         """What errors hold of the response."""
@@ -83,8 +77,4 @@ class EventTranslator:
     def _compatible(self, body: dict[str, Any]) -> dict[str, Any]:
         event = compatible_body(body, model=self._model, part="delta")
         self._read_any, self._had_choices = True, self._had_choices or bool(event["choices"])
-        for choice in event["choices"][:1]:
-            choice["delta"] = self._growth.piece_of(
-                choice["delta"], event["usage"], last=choice["finish_reason"] is not None
-            )
-        return event if self._usage else {**event, "usage": None}
+        return event

@@ -10,6 +10,7 @@ from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_qwen_memory.qwen.blocks import PROVIDER
+from langchain_qwen_memory.qwen.growth import Growth
 from langchain_qwen_memory.qwen.tool_calls import CallBook
 from langchain_qwen_memory.thinking import Parted, ThinkingFilter, begins_inside
 
@@ -35,11 +36,22 @@ class AnswerReader:
         told_off: Thinking was switched off in the request. Some servers' parsers then take the whole answer for
             thinking; what comes as thinking is held back until text follows it, or else is the answer.
         looks: Look for thinking in the text at all.
+        growth: Makes pieces of events that hold all so far; None: the model is known to send pieces.
+        counts: Token counts are wanted; else those that come say only how a text grows.
     """
 
-    def __init__(self, *, opens: bool = False, told_off: bool = False, looks: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        opens: bool = False,
+        told_off: bool = False,
+        looks: bool = True,
+        growth: Growth | None = None,
+        counts: bool = True,
+    ) -> None:
         self._filter = ThinkingFilter(opens=opens, looks=looks)
         self._opens = opens and looks
+        self._growth, self._counts = growth, counts
         self._holds = told_off
         self._withheld: list[str] = []
         self._reasoning: list[str] = []
@@ -66,7 +78,8 @@ class AnswerReader:
             return self._take(event)
 
     def _take(self, event: dict[str, Any]) -> Delta | None:
-        if usage := event.get("usage"):
+        usage = event.get("usage") or {}
+        if usage and self._counts:
             self._usage = usage
         if found := event.get("search_info"):
             self._find(found)
@@ -78,7 +91,10 @@ class AnswerReader:
         if finish_reason := choice.get("finish_reason"):
             self.finish_reason = finish_reason
             self._about = {key: event[key] for key in ("model", "system_fingerprint", "id") if event.get(key)}
-        return self._read(choice.get("delta") or {}, choice.get("logprobs"))
+        delta = choice.get("delta") or {}
+        if self._growth is not None:
+            delta = self._growth.piece_of(delta, usage, last=bool(finish_reason))
+        return self._read(delta, choice.get("logprobs"))
 
     def close(self) -> Delta:
         """Ends the answer and returns what was held back until its end was known."""

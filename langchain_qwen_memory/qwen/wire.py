@@ -25,6 +25,7 @@ KNOBS = (
     "repetition_penalty",
     "enable_search",
     "search_options",
+    "character_options",
     "vl_high_resolution_images",
 )
 """What Qwen has beyond OpenAI's parameters, by the names DashScope gave them."""

@@ -24,6 +24,7 @@ from langchain_qwen_memory.steps.arriving import Delivered, delivered_again
 from langchain_qwen_memory.steps.choosing import EASED, leaving_out_refused, selected, shrunk, view_of, viewed
 from langchain_qwen_memory.steps.needs import Known, Means
 from langchain_qwen_memory.steps.remembering import ahead, remembered
+from langchain_qwen_memory.steps.storable import storable
 from langchain_qwen_memory.steps.wiring import CONTROL, Thread
 
 _once: Any = task(name="memory")
@@ -171,7 +172,8 @@ class ModelCall:
         update: dict[str, Any] = {"selection": {**selection, "seen": self.seen.name}, **self._removals}
         if self.record is not None:
             update["record"] = self.record
-        return ExtendedModelResponse(model_response=response, command=Command(update=update))
+        stored = replace(response, result=[storable(message) for message in response.result])
+        return ExtendedModelResponse(model_response=stored, command=Command(update=update))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,27 @@ def prompt_price(tier: Price, cached: float, created: float, *, explicit: bool) 
     return (1 - cached - created) * tier.input + cached * hit + created * write
 
 
+def summary_cost(
+    *, sent: int, cached: int, created: int, written: int, model: str, region: str, explicit: bool
+) -> tuple[float | None, str]:
+    """Money for a turn's calls of a summariser, and its currency; None where no price is known.
+
+    Args:
+        sent: Tokens of the prompts.
+        cached: Of these, read from a cache.
+        created: Of these, written to the explicit cache.
+        written: Tokens of the answers.
+        model: Whose prices.
+        region: Whose list.
+        explicit: Whether it was the explicit cache.
+    """
+    tier = price(model, region=region, input_tokens=sent)
+    if tier is None:
+        return None, ""
+    paid = sent * prompt_price(tier, cached / max(1, sent), created / max(1, sent), explicit=explicit)
+    return round((paid + written * tier.output) / 1e6, 9), tier.currency
+
+
 def cost_of(
     calls: Sequence[Spent], shown: Sequence[BaseMessage], *, model: str, region: str, explicit: bool
 ) -> tuple[float | None, str]:

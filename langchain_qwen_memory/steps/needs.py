@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,8 @@ class Means:
     """The lineage that is searched in this thread."""
     model: Runnable[Any, Any]
     """The chat's own model."""
+    prompt: Callable[[Ask], Sequence[BaseMessage]]
+    """The messages of a hidden call as they are sent: with marks for the explicit cache, where it is used."""
     archive: Archive | None
     """None: nothing is found, nothing is kept."""
     config: RunnableConfig
@@ -63,7 +65,7 @@ class Means:
         """Bring what a need asks for."""
         if isinstance(need, Ask):
             model, options = quiet(need.model or self.model, need.max_tokens, need.timeout)
-            return _answer(model.invoke(list(need.messages), self._hidden(), **options))
+            return _answer(model.invoke(list(self.prompt(need)), self._hidden(), **options))
         if isinstance(need, Rerank):
             return reranked(need)
         if self.archive is None:
@@ -75,7 +77,7 @@ class Means:
         """`meet`, without blocking."""
         if isinstance(need, Ask):
             model, options = quiet(need.model or self.model, need.max_tokens, need.timeout)
-            return _answer(await model.ainvoke(list(need.messages), self._hidden(), **options))
+            return _answer(await model.ainvoke(list(self.prompt(need)), self._hidden(), **options))
         if isinstance(need, Rerank):
             return await areranked(need)
         if self.archive is None:
@@ -170,10 +172,11 @@ def _answer(message: Any) -> Answer:
     usage = message.usage_metadata if isinstance(message, AIMessage) else None
     if not usage:
         return Answer(text=said(message))
-    cached = (usage.get("input_token_details") or {}).get("cache_read", 0)
+    of_input = usage.get("input_token_details") or {}
     numbers = {
         "input_tokens": usage["input_tokens"],
         "output_tokens": usage["output_tokens"],
-        "cached_tokens": cached or 0,
+        "cached_tokens": of_input.get("cache_read") or 0,
+        "created_tokens": of_input.get("cache_creation") or 0,
     }
     return Answer(text=said(message), usage=numbers)

@@ -15,7 +15,8 @@ from langgraph.errors import GraphBubbleUp
 
 from langchain_qwen_memory.archive.base import Archive, root_key
 from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
-from langchain_qwen_memory.memory.base import Conversation, Limits, Memory, Phase, names_of
+from langchain_qwen_memory.memory.base import Ask, Conversation, Limits, Memory, Phase, names_of
+from langchain_qwen_memory.memory.caching import Repeats, marked_order
 from langchain_qwen_memory.memory.turns import LiveTurn, each_once, read_live
 from langchain_qwen_memory.memory.window import WindowMemory
 from langchain_qwen_memory.state import RECORD_VERSION, Record
@@ -217,6 +218,19 @@ class Wiring:
             archived=self.archive is not None,
             prices=self._price(),
             readable=self.facts.readable,
+        )
+
+    def prompt(self, ask: Ask) -> Sequence[BaseMessage]:
+        """The messages of a hidden call, marked so that the chat's own model reads from its cache what views wrote."""
+        if self.prompt_cache != "explicit" or ask.model is not None:
+            return ask.messages
+        whole: Repeats = "summary" if self.facts.keeps_thinking else "turns"  # a summariser is sent no thinking
+        return marked_order(
+            ask.messages,
+            summary=ask.summary,
+            repeats="system" if ask.new_summary else whole,
+            tools=self.tool_tokens,
+            count=self.facts.count,
         )
 
     def _price(self) -> Any:

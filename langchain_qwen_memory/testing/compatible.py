@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from langchain_qwen_memory.testing import shapes
-from langchain_qwen_memory.testing.request import ALWAYS_WHOLE
+from langchain_qwen_memory.testing.refusals import unserved
 from langchain_qwen_memory.testing.stream import events
 from langchain_qwen_memory.testing.wire import Response
 
@@ -35,7 +35,9 @@ class Compatible:
         """Has no words of its own."""
 
     def check(self, request: ChatRequest) -> None:
-        """Refuses nothing more."""
+        """Refuses a model that this protocol does not serve."""
+        if request.info.native_only:
+            raise unserved(request.model)
 
     def usage(self, answer: Answer, _: ChatRequest) -> dict[str, Any]:
         """The usage object of a whole answer."""
@@ -47,7 +49,7 @@ class Compatible:
 
     def events(self, answer: Answer, request: ChatRequest, reply: Reply, *, size: int) -> Chunks:
         """The events of a stream."""
-        whole = reply.whole_so_far or request.info.family in ALWAYS_WHOLE
+        whole = reply.whole_so_far or request.info.whole_chunks
         return events(answer, size=size, include_usage=request.include_usage, whole_so_far=whole)
 
     def event(self, body: Mapping[str, Any], _: int) -> bytes:

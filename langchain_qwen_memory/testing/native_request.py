@@ -6,7 +6,7 @@ from typing import Any
 from langchain_qwen_memory.catalogue import ModelInfo
 from langchain_qwen_memory.testing.native import NativeRefusal
 from langchain_qwen_memory.testing.refusals import invalid
-from langchain_qwen_memory.testing.request import ALWAYS_WHOLE, ChatRequest
+from langchain_qwen_memory.testing.request import ChatRequest
 from langchain_qwen_memory.testing.wire import Call
 
 KINDS = ("text", "image", "video", "audio")
@@ -79,7 +79,7 @@ def newer(info: ModelInfo) -> bool:
 
 def incremental(request: ChatRequest) -> bool:
     """Whether each event of a stream holds only what is new."""
-    if request.info.family in ALWAYS_WHOLE:
+    if request.info.whole_chunks:
         return False
     asked = request.body.get("incremental_output")
     return newer(request.info) if asked is None else bool(asked)

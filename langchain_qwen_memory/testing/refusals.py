@@ -65,6 +65,11 @@ def model_unknown(model: str) -> Refusal:
     return Refusal(404, "model_not_found", text)
 
 
+def unserved(model: str) -> Refusal:
+    """A 404 for a model that the compatible protocol does not serve."""
+    return Refusal(404, "model_not_supported", f"Unsupported model `{model}` for OpenAI compatibility mode.")
+
+
 def too_long(limit: int) -> Refusal:
     """A 400 for a prompt over the model's input limit, in tokens."""
     return invalid(f"Range of input length should be [1, {limit}]", algorithm=True)

@@ -18,9 +18,6 @@ MEDIA = {
 }
 """The type of a content part -> what it carries."""
 
-ALWAYS_WHOLE = frozenset({"qwen-mt-plus", "qwen-mt-turbo"})
-"""Models whose streams send the whole text so far in each event, over both protocols, whatever is asked for."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:

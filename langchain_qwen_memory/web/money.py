@@ -43,8 +43,8 @@ def cost(report: Report, *, model: str, region: str, thought: bool) -> Cost | No
     cached = report["cached_tokens"]
     answer = tier.output_thinking if thought else tier.output
     paid = (sent - cached) * tier.input + cached * tier.cache_hit + report["output_tokens"] * answer
-    paid += report["summary_input_tokens"] * tier.input + report["summary_output_tokens"] * tier.output
-    paid /= _MILLION
+    whole = report["summary_input_tokens"] * tier.input + report["summary_output_tokens"] * tier.output
+    paid = paid / _MILLION + report.get("summary_cost", whole / _MILLION)
     return Cost(paid=paid, would=paid + report.get("saved", 0.0), currency=tier.currency)
 
 

@@ -289,19 +289,34 @@ async def test_pictures_in_an_async_stream(qwen, server):
     assert media_sent(server.requests[-1])[0][0]["image_url"]["url"].endswith(PNG)
 
 
-def test_qwen_audio_hears_the_sound_of_an_earlier_turn(qwen, server):
-    """Over DashScope's own protocol, the only one it has; `multimodal` says so, as the catalogue does not know it."""
-    said = {"role": "assistant", "content": [{"text": "Two people."}]}
-    usage = {"audio_tokens": 75, "input_tokens": 109, "output_tokens": 3}
-    body = {"output": {"choices": [{"finish_reason": "stop", "message": said}]}, "usage": usage, "request_id": "r"}
-    graph = chat(qwen("qwen-audio-turbo", protocol="native", multimodal=True))
-    for content in ([sound(3.0), words("who speaks?")], "and of what?"):
-        server.replay({"response": {"raw": None, "body": body}})
-        state = say(graph, content)
-        assert state["messages"][-1].text == "Two people."
-    (heard,) = media_sent(server.requests[-1])
-    assert heard[0]["audio"].endswith(base64.b64encode(wav(3.0)).decode())
-    assert state["record"]["report"]["errors"] == []
+@pytest.mark.parametrize("model", ["qwen-audio-turbo", "qwen-audio-turbo-latest", "qwen2-audio-instruct"])
+def test_qwen_audio_hears_the_sounds_of_earlier_turns(qwen, server, model):
+    """Over DashScope's own protocol, the only one that serves it: three turns, sounds in two, counted as billed."""
+    graph = chat(qwen(model, protocol="native"))
+    state = say(graph, [sound(3.0), words("who speaks?")], [sound(2.0)], "and of what?")
+    assert server.requests[-1].path.endswith("multimodal-generation/generation")
+    first, second = media_sent(server.requests[-1])
+    assert first[0]["audio"].endswith(base64.b64encode(wav(3.0)).decode())
+    assert second[0]["audio"].endswith(base64.b64encode(wav(2.0)).decode())
+    report = state["record"]["report"]
+    assert report["errors"] == []
+    assert report["view_tokens"] == report["input_tokens"]
+    assert server.requests[-1].usage["audio_tokens"] == 125
+
+
+def test_qwen_audio_forgets_no_sound_silently(qwen, server):
+    """A fold leaves a line in the summary; sounds longer than the 30 seconds it hears do not overfill its 6,000."""
+    server.script(
+        *[Reply(content="A recording in which two people speak of tea.")] * 4,
+        when=lambda body: "Merge the conversation" in str(body["messages"][-1]["content"]),
+    )
+    memory = SummaryBufferMemory(trigger=("turns", 3), keep=("turns", 1))
+    graph = chat(qwen("qwen-audio-turbo", protocol="native"), memory=memory)
+    state = say(graph, *[[sound(200.0), words(f"who speaks? {n}")] for n in range(6)])
+    report = state["record"]["report"]
+    assert report["errors"] == []
+    assert report["input_tokens"] < 3_000
+    assert "two people speak of tea" in str(server.requests[-1].messages[0]["content"])
 
 
 def test_sounds_have_their_own_price_in_the_report(qwen):

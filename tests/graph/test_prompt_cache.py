@@ -191,6 +191,86 @@ def test_a_new_summary_gets_a_mark(qwen, server):
     assert all(report["cached_tokens"] > 1_500 for report in reports[1:])
 
 
+FOLDS = SummaryBufferMemory(trigger=("turns", 4), keep=("turns", 2))
+
+
+def is_order(body):
+    return "Merge the conversation" in str(body["messages"][-1]["content"])
+
+
+def folded(server, graph, number=9):
+    """Talks until there were folds; returns the reports and the summariser's requests."""
+    server.script(*(Reply(content=f"Summary {n}: the user bought apples. " * 9) for n in range(9)), when=is_order)
+    reports = say(graph, *[f"{LONG} {n}" for n in range(number)])
+    orders = [one for one in server.requests if "Merge the conversation" in str(one.messages[-1]["content"])]
+    assert len(orders) > 1
+    return reports, orders
+
+
+@pytest.mark.parametrize("protocol", ["compatible", "native"])
+def test_the_summariser_reads_what_the_chat_wrote(qwen, server, protocol):
+    """Its prompt is the chat's own up to the order, in the same blocks, marked: all a hit, nothing written."""
+    model = qwen()
+    if protocol == "native":
+        model = ChatDashScope(model="qwen-plus", base_url=server.native_url, api_key=server.api_key)
+    reports, orders = folded(server, chat(model, memory=FOLDS))
+    for order in orders:
+        assert marks(order)[-1][0] == len(order.messages) - 2
+        used = order.usage["prompt_tokens_details"]
+        prompt = order.usage.get("prompt_tokens") or order.usage["input_tokens"]
+        assert used["cache_creation_input_tokens"] == 0
+        assert used["cached_tokens"] > prompt - 300
+    told = [report for report in reports if report["folded"]]
+    assert [report["summary_cached_tokens"] for report in told] == [
+        order.usage["prompt_tokens_details"]["cached_tokens"] for order in orders
+    ]
+    assert all(report["summary_created_tokens"] == 0 for report in told)
+
+
+def test_what_a_fold_costs_is_counted_at_the_prices_of_that_cache(qwen, server):
+    """Hits at a tenth; `saved` takes off what was paid, not the plain price."""
+    reports, _ = folded(server, chat(qwen(), memory=FOLDS))
+    tier = price("qwen-plus")
+    for report in reports:
+        if not report["folded"]:
+            assert "summary_cost" not in report
+            continue
+        hits, made = report["summary_cached_tokens"], report["summary_created_tokens"]
+        plain = report["summary_input_tokens"] - hits - made
+        cost = plain * tier.input + hits * tier.cache_hit_explicit + made * tier.cache_create
+        cost += report["summary_output_tokens"] * tier.output
+        assert report["summary_cost"] == pytest.approx(cost / 1e6)
+        assert report["summary_cost"] < 0.5 * report["summary_input_tokens"] * tier.input / 1e6
+
+
+async def test_a_summariser_in_an_event_loop_and_in_an_agent_reads_it_too(qwen, server):
+    """The same from `ainvoke`, and from `MemoryMiddleware`."""
+    server.script(*(Reply(content="Summary: apples. " * 9) for _ in range(9)), when=is_order)
+    memory = MemoryMiddleware(FOLDS, prompt_cache="explicit", archive=InMemoryArchive())
+    agent = create_agent(qwen(), [weather], system_prompt=RULES, middleware=[memory], checkpointer=InMemorySaver())
+    for graph in (agent, chat(qwen(), memory=FOLDS, tools=[weather])):
+        server.clear()
+        for n in range(7):
+            await graph.ainvoke({"messages": [HumanMessage(f"{LONG} {n}")]}, CONFIG)
+        orders = [one for one in server.requests if "Merge the conversation" in str(one.messages[-1]["content"])]
+        assert orders
+        for order in orders:
+            used = order.usage["prompt_tokens_details"]
+            assert used["cached_tokens"] > order.usage["prompt_tokens"] - 300
+            assert used["cache_creation_input_tokens"] == 0
+
+
+def test_a_summariser_of_its_own_is_not_marked(qwen, server):
+    """Another model shares no cache with the chat's, and is priced by its own list."""
+    memory = SummaryBufferMemory(model=qwen("qwen-flash"), trigger=("turns", 4), keep=("turns", 2))
+    reports, orders = folded(server, chat(qwen(), memory=memory))
+    assert not any(marks(order) for order in orders)
+    tier, told = price("qwen-flash"), next(report for report in reports if report["folded"])
+    hits = told["summary_cached_tokens"]
+    cost = (told["summary_input_tokens"] - hits) * tier.input + hits * tier.cache_hit
+    assert told["summary_cost"] == pytest.approx((cost + told["summary_output_tokens"] * tier.output) / 1e6)
+
+
 def test_a_question_with_recalled_turns_is_not_marked(qwen, server):
     """The next view shows it without them, so what a mark there would write is never read."""
     memory = [WindowMemory(trigger=("turns", 2)), RecallMemory()]

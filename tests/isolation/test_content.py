@@ -7,12 +7,14 @@ from contextlib import suppress
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from langchain_qwen_memory import (
     ChatQwen,
+    MemoryMiddleware,
     RecallMemory,
     SqliteArchive,
     SummaryBufferMemory,
@@ -152,21 +154,31 @@ def test_half_a_character_is_archived_once(tmp_path):
     assert archived == len(asked)
 
 
-def test_a_number_that_no_checkpoint_can_hold_costs_its_turn_only():
-    """A model's argument beyond 64 bits: LangGraph refuses to write it, the run says so, the thread goes on."""
-    call = {"name": "look_up", "args": {"what": 2**70}, "id": "c1", "type": "tool_call"}
+@pytest.mark.parametrize("kind", ["graph", "agent"])
+@pytest.mark.parametrize("number", [2**70, -(2**64), 2**64 - 1, 20_260_930_123_456_789_012])
+def test_a_number_that_no_checkpoint_can_hold_reaches_its_tool(kind, number):
+    """A model's argument beyond 64 bits, as an order of twenty digits: it is stored as digits, the tool gets it."""
+    args = {"what": number, "more": [{"of": number}], "few": 7, "text": "t"}
+    call = {"name": "look_up", "args": args, "id": "c1", "type": "tool_call"}
     model = ScriptedChatModel(script=[AIMessage("", tool_calls=[call]), AIMessage("found")])
+    got = []
 
-    def look_up(what: int) -> str:
+    def look_up(what: int, more: list[dict[str, int]], few: int, text: str) -> str:
         """Look something up."""
+        got.append((what, more, few, text))
         return "it"
 
     with SqliteArchive(":memory:") as archive:
-        graph = create_chat_graph(model, tools=[look_up], archive=archive, checkpointer=InMemorySaver())
-        with pytest.raises(TypeError, match="msgpack"):
-            run_turn(graph, "look", CONFIG)
+        if kind == "graph":
+            graph = create_chat_graph(model, tools=[look_up], archive=archive, checkpointer=InMemorySaver())
+        else:
+            memory = MemoryMiddleware(archive=archive)
+            graph = create_agent(model, [look_up], middleware=[memory], checkpointer=InMemorySaver())
+        assert run_turn(graph, "look", CONFIG)["messages"][-1].text == "found"
+        assert got == [(number, [{"of": number}], 7, "t")]
         assert run_turn(graph, "after", CONFIG)["messages"][-1].text == "answer to after"
-        assert [turn.messages[0].text for turn in transcript(graph, CONFIG)] == ["look", "after"]
+        asked = transcript(graph, CONFIG)[0].messages[1].tool_calls[0]["args"]
+        assert (int(asked["what"]), asked["few"]) == (number, 7)
 
 
 def test_ten_megabytes_are_refused_before_they_are_sent(tmp_path):

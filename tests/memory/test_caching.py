@@ -3,7 +3,7 @@
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from langchain_qwen_memory.memory.caching import LEAST_TOKENS, is_marked, marked
+from langchain_qwen_memory.memory.caching import LEAST_TOKENS, is_marked, marked, marked_order
 from langchain_qwen_memory.memory.render import framed_summary
 from tests.media import sound
 from tests.memory.helpers import count
@@ -86,3 +86,26 @@ def test_marks_of_ones_own_leave_less_room():
         HumanMessage("?"),
     ]
     assert marks(mark(view)) == [(0, 0), (1, 0), (3, 0), (5, 0)]
+
+
+@pytest.mark.parametrize(
+    ("repeats", "places"),
+    [("turns", [(0, 0), (0, 1), (2, 0)]), ("summary", [(0, 0), (0, 1)]), ("system", [(0, 0)])],
+)
+def test_a_summarisers_prompt_is_marked_as_far_as_it_repeats_the_chats(repeats, places):
+    """What comes after that was in no view, so that a mark there would be paid and never read; the order has none."""
+    summary = "They like tea. " * 100
+    prompt = [SystemMessage(f"{LONG}\n\n{framed_summary(summary)}"), HumanMessage("hi"), AIMessage("well")]
+    done = marked_order(
+        [*prompt, HumanMessage("Sum up.")], summary=summary, repeats=repeats, tools=LEAST_TOKENS, count=count
+    )
+    assert marks(done) == places
+    assert [one.text for one in done[:3]] == [one.text for one in prompt]
+
+
+def test_without_a_summary_the_system_text_is_what_is_repeated():
+    """The first fold in pieces, and a short prompt, which no cache keeps."""
+    prompt = [SystemMessage(LONG), HumanMessage("hi"), HumanMessage("Sum up.")]
+    options = {"summary": "", "repeats": "system", "count": count}
+    assert marks(marked_order(prompt, tools=LEAST_TOKENS, **options)) == [(0, 0)]
+    assert marks(marked_order([HumanMessage("hi"), HumanMessage("Sum up.")], tools=0, **options)) == []

@@ -287,13 +287,6 @@ def test_calls_come_whole_too(server, qwen, whole, way):
     assert answer.text == "Look: "
 
 
-def test_a_model_that_streams_whole_texts_is_read(server, qwen):
-    """qwen-long does, whatever is asked for."""
-    chunks = [chunk.text for chunk in qwen("qwen-long").stream("hello")]
-    assert "".join(chunks) == server.requests[-1].reply.content
-    assert len(chunks) > 2
-
-
 def test_usage_is_that_of_the_last_event(server, qwen):
     """Each event counts all so far; summed chunks hold it once, or not at all where it is not wanted."""
     summed = answer_by("stream", qwen())

@@ -8,6 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_qwen_memory.media import media_block
+from langchain_qwen_memory.qwen.model_errors import QwenModelNotFoundError
 from langchain_qwen_memory.tokens import count_tokens
 from tests.media import picture, png, sound, wav
 from tests.qwen.ways import all_ways, answer_by
@@ -325,6 +326,40 @@ def test_single_turn_models_work_alone(qwen, server, model, content):
     """One message, one answer."""
     assert qwen(model).invoke([HumanMessage(content)]).text
     assert len(server.requests) == 1
+
+
+QWEN_AUDIO = ["qwen-audio-turbo", "qwen-audio-turbo-latest", "qwen2-audio-instruct", "qwen-audio-chat"]
+
+
+@pytest.mark.parametrize("model", QWEN_AUDIO)
+@all_ways
+def test_qwen_audio_is_sent_to_chat_dashscope(qwen, server, model, way):
+    """The compatible protocol does not take it: one error that says what to write, before anything is sent."""
+    with pytest.raises(ValueError, match=rf"ChatDashScope\(model='{model}'\).*model='qwen3.8-omni-flash'"):
+        answer_by(way, qwen(model), [HumanMessage([SOUND])])
+    with pytest.raises(ValueError, match="is served by DashScope's own protocol only"):
+        answer_by(way, qwen(), "hello", model=model)
+    assert server.requests == []
+
+
+def test_a_new_model_of_that_kind_gets_the_same_advice(qwen, server):
+    """One that the catalogue does not know: the service's refusal is shown with the class to write."""
+    said = "Unsupported model `qwen9-audio` for OpenAI compatibility mode."
+    error = {"message": said, "type": "invalid_request_error", "param": None, "code": "model_not_supported"}
+    server.replay({"response": {"status": 404, "body": {"error": error, "request_id": "r"}}})
+    with pytest.raises(QwenModelNotFoundError, match=r"write ChatDashScope\(model=...\)"):
+        qwen("qwen9-audio").invoke("hello")
+
+
+@pytest.mark.parametrize("protocol", ["native"])
+@pytest.mark.parametrize("model", QWEN_AUDIO)
+@all_ways
+def test_qwen_audio_hears(qwen, server, model, way):
+    """Over DashScope's own protocol, on the multimodal path, with its tokens: 25 a second."""
+    answer = answer_by(way, qwen(model), [HumanMessage([SOUND, {"type": "text", "text": "who speaks?"}])])
+    assert answer.text == server.requests[-1].reply.content
+    assert server.requests[-1].path.endswith("multimodal-generation/generation")
+    assert answer.usage_metadata["input_token_details"]["audio"] == 25
 
 
 def test_a_file_becomes_a_block_where_one_asks_for_it(qwen, server, tmp_path):

@@ -117,7 +117,14 @@ def test_both_names_of_the_field_are_read(server, own_qwen, way, field):
 
 
 @all_ways
-@pytest.mark.parametrize("text", ["<think>\nTwo and two.\n</think>\n\nFour.", "<thinking>Two and two.</thinking>Four."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>\nTwo and two.\n</think>\n\nFour.",
+        "<thinking>Two and two.</thinking>Four.",
+        "<think>\n\n</think>\n\n<think>\nTwo and two.\n</think>\n\nFour.",
+    ],
+)
 def test_inline_thinking_is_parted(server, own_qwen, way, text):
     """From servers without a parser, tags cut by the stream or not."""
     replying(server, own_reply(text), way)

@@ -26,6 +26,7 @@ OPTIONS = {
     "preserve_thinking": False,
     "enable_search": True,
     "search_options": {"forced_search": True},
+    "character_options": {"profile": "You are Jiang Rang."},
     "vl_high_resolution_images": True,
 }
 
@@ -65,6 +66,7 @@ def test_a_call_comes_before_the_object(qwen, sent, option):
         "preserve_thinking": True,
         "enable_search": False,
         "search_options": {"forced_search": False},
+        "character_options": {"profile": "You are somebody else."},
         "vl_high_resolution_images": False,
         "thinking_budget": 9,
         "reasoning_effort": "medium",

@@ -172,6 +172,14 @@ def test_an_unknown_model_is_a_404(client):
     client.error("Hello", model="Qwen/Qwen3-32B", status=404)
 
 
+def test_a_model_of_the_other_protocol_is_a_404(client):
+    """Qwen-Audio is there, but not over the compatible protocol."""
+    answer = client.post("Hello", model="qwen-audio-turbo")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (404, "model_not_supported")
+    assert error["message"] == "Unsupported model `qwen-audio-turbo` for OpenAI compatibility mode."
+
+
 def test_an_invalid_parameter_has_the_shape_of_the_models_front(client):
     """A 400 carries id and request_id, and its error keys stand in another order than the gateway's."""
     body = client.post("Hello", temperature=5).json()

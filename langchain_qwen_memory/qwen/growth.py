@@ -10,13 +10,14 @@ class Growth:
     """Reads one stream. Pieces are asked for; some models send whole texts all the same.
 
     A piece may begin with all that was said before ("哈", then "哈哈"), so that the texts alone do not tell. The
-    service's count of tokens does: it grows by the tokens of a piece, or by those that a whole text has more.
+    service's count of tokens does: it grows by the tokens of a piece, or by those that a whole text has more. Where
+    no counts come with the pieces, the catalogue must have said that the model sends whole texts.
 
     Args:
-        count: Tokens of a text.
+        count: Tokens of a text; None: a text that begins with all that was said before is taken for the whole.
     """
 
-    def __init__(self, count: Callable[[str], int]) -> None:
+    def __init__(self, count: Callable[[str], int] | None = None) -> None:
         self._count = count
         self._whole: bool | None = None
         self._said: dict[Any, str] = {}
@@ -76,7 +77,7 @@ class Growth:
         return text[_common(was, text) :]
 
     def _tells(self, was: str, text: str, grown: int | None) -> bool:
-        if grown is None:
+        if grown is None or self._count is None:
             return True
         alone = self._count(text)
         return abs(grown - (alone - self._count(was))) < abs(grown - alone)
@@ -86,6 +87,5 @@ def _common(one: str, other: str) -> int:
     """How many characters two texts begin with in common."""
     if other.startswith(one):
         return len(one)
-    pairs = enumerate(zip(one, other, strict=False))
     pairs = enumerate(zip(one, other, strict=False))
     return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
