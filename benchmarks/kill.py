@@ -1,14 +1,18 @@
 """Kills a process that talks, at a thousand random moments, and looks each time whether anything is lost or twice.
 
-    python benchmarks/kill.py                                   # 1,000 kills: SQLite and Postgres, sync and async
+    python benchmarks/kill.py --write                           # 1,000 kills: SQLite and Postgres, sync and async
     python benchmarks/kill.py --kills 100 --store sqlite --colour async
     python benchmarks/kill.py --seconds 120                     # as many as fit
 
 A conversation with summaries and recall runs in a process of its own, over HTTP, with checkpoints and archive in one
-database. It dies by SIGKILL after a random time, is started again, looks at what is kept, and goes on: with the same
-question sent again, or where the run stopped. Each time has to hold: every question once and in order; every answer
-that the caller had, word for word, in transcript and archive; one answer to each question, each turn archived once in
-its lineage. The model's answers are all different, so that one that was given anew is told from one that was kept.
+database. It dies by SIGKILL while it starts or at a random moment of a turn, is started again, looks at what is kept,
+and goes on: with the same question sent again, or where the run stopped. Each time has to hold: every question once and
+in order; every answer that the caller had, word for word, in transcript and archive; one answer to each question, each
+turn archived once in its lineage. The model's answers are all different, so that one that was given anew is told from
+one that was kept.
+
+The four courses - SQLite or Postgres, sync or async - run at once, each with processes and a database of its own; a
+process is forked from one that has all modules loaded. 1,000 kills take some ten minutes of one core.
 """
 
 from __future__ import annotations
@@ -22,19 +26,26 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from page import version_line, write_section  # noqa: E402
 
 from benchmarks.kill_life import MARK, PLACES, SUMMARISES, Life, warm  # noqa: E402
 from langchain_qwen_memory.testing import LocalDashScope, Reply  # noqa: E402
+
+MOST_TURNS = 5
+"""A life is ended after no turn, or in the turn after one to four."""
 
 
 class Answers(LocalDashScope):
@@ -77,8 +88,19 @@ class Course:
     where: Counter[str] = field(default_factory=Counter)
     living: int = 0
     """Number of the process that runs now."""
+    seconds: float = 0.0
+    _lines: list[dict[str, Any]] = field(default_factory=list)
+    _read: int = 0
+    """Bytes of the book that are read."""
+    _before: Counter[str] = field(default_factory=Counter)
+    """Lines that earlier lives have written, by kind."""
+    _start_takes: float = 0.5
+    _turn_takes: float = 0.2
+    """Seconds, as they were the last time."""
 
-    def run(self, kills: int, until: float, chance: random.Random) -> None:
+    def run(self, kills: int, until: float, chance: random.Random, stop: threading.Event) -> None:
+        """Kill so often, or until the time is over, or another course has found a fault."""
+        begun = time.monotonic()
         (self.folder / "mark").write_bytes(b"\0")
         command = [sys.executable, __file__, "--nursery"]
         environment = {**os.environ, "LANGGRAPH_STRICT_MSGPACK": "true"}
@@ -86,9 +108,10 @@ class Course:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, bufsize=1
         )
         try:
-            while self.kills < kills and time.monotonic() < until:
+            while self.kills < kills and time.monotonic() < until and not stop.is_set():
                 self._kill_one(started, chance)
             self._last(started)
+            self.seconds = time.monotonic() - begun
         finally:
             if self.living:
                 os.kill(self.living, signal.SIGKILL)
@@ -97,9 +120,7 @@ class Course:
 
     def _kill_one(self, started: subprocess.Popen[str], chance: random.Random) -> None:
         process = self._start(started, chance)
-        if self.kills % 4:  # else anywhere, its start too
-            self._wait_for("checked")
-        time.sleep(chance.uniform(0, 0.8))
+        self._wait(chance)
         place = PLACES[(self.folder / "mark").read_bytes()[0]]
         os.kill(process, signal.SIGKILL)
         code, self.living = int(started.stdout.readline()), 0
@@ -108,63 +129,130 @@ class Course:
         self.where[place] += 1
         self._look()
 
+    def _wait(self, chance: random.Random) -> None:
+        """Until a moment that hangs on chance, and as little as can be on how fast the machine is."""
+        begun = time.monotonic()
+        if self.kills % 4 == 0:  # while it starts
+            time.sleep(chance.uniform(0, self._start_takes))
+            return
+        self._wait_for("checked", 1)
+        self._start_takes = time.monotonic() - begun
+        turns = chance.randrange(MOST_TURNS)
+        begun = time.monotonic()
+        if turns:
+            self._wait_for("answered", turns)
+            self._turn_takes = (time.monotonic() - begun) / turns
+        time.sleep(chance.uniform(0, self._turn_takes))
+
     def _last(self, started: subprocess.Popen[str]) -> None:
         """Once more it has to come up and look."""
         process = self._start(started, random.Random(0))
-        self._wait_for("checked")
+        self._wait_for("checked", 1)
         os.kill(process, signal.SIGKILL)
         started.stdout.readline()
         self.living = 0
         self._look()
 
     def _start(self, started: subprocess.Popen[str], chance: random.Random) -> int:
-        self._checked = sum(line["kind"] == "checked" for line in self.book())
+        self._before = Counter(line["kind"] for line in self.book())
         life = Life(self.store, self.colour, self.database, self.url, str(self.folder), chance.randrange(10**9))
         started.stdin.write(json.dumps(life.__dict__) + "\n")
         self.living = int(started.stdout.readline())
         return self.living
 
-    def _wait_for(self, kind: str) -> None:
-        until = time.monotonic() + 60
-        while sum(line["kind"] == kind for line in self.book()) <= self._checked:
-            assert time.monotonic() < until, f"the process does not come up: {self._log()}"
-            time.sleep(0.01)
+    def _wait_for(self, kind: str, count: int) -> None:
+        """Until this life has written so many lines of a kind."""
+        until = time.monotonic() + 120
+        while sum(line["kind"] == kind for line in self.book()) < self._before[kind] + count:
+            assert time.monotonic() < until, f"the process does not go on: {self._log()}"
+            time.sleep(0.005)
 
     def _look(self) -> None:
         for line in self.book():
             assert not line.get("problems"), f"{self.store}, {self.colour}: {line}"
 
     def book(self) -> list[dict[str, Any]]:
-        return Life("", "", "", "", str(self.folder), 0).book()
+        """All lines so far; those read before are not read again."""
+        path = self.folder / "book"
+        if path.exists():
+            with path.open("rb") as file:
+                file.seek(self._read)
+                whole, end, _ = file.read().rpartition(b"\n")  # the last may be under way
+            self._read += len(whole) + len(end)
+            self._lines += map(json.loads, whole.split(b"\n") if whole else [])
+        return self._lines
 
     def _log(self) -> str:
         return (self.folder / "log").read_text()[-4_000:]
 
-    def told(self) -> str:
+    def row(self) -> tuple[str, ...]:
+        """The course's cells of the table."""
         book = self.book()
-        answered, asked = (sum(line["kind"] == kind for line in book) for kind in ("answered", "asked"))
-        left = sum({line["thread"]: line["left"] for line in book if line["kind"] == "checked"}.values())
-        places = ", ".join(f"{self.where[place]} {place}" for place in PLACES if self.where[place])
-        return (
-            f"{self.store}, {self.colour}: {self.kills} kills ({places}); {asked} runs begun, {answered} answered, "
-            f"{sum(line['kind'] == 'checked' for line in book)} checks: nothing lost, nothing twice; "
-            f"{left} answers that no caller had were given anew"
+        asked, answered, checked = (
+            sum(line["kind"] == kind for line in book) for kind in ("asked", "answered", "checked")
         )
+        left = sum({line["thread"]: line["left"] for line in book if line["kind"] == "checked"}.values())
+        counts = (self.kills, asked, answered, checked, 0, 0, left, *(self.where[place] for place in PLACES))
+        return (f"{self.store}, {self.colour}", *(f"{count:,}" for count in counts), f"{self.seconds:,.0f}")
+
+
+TITLES = (
+    "store, colour",
+    *("kills", "runs begun", "answered", "checks", "turns lost", "twice", "answers that no caller had, given anew"),
+    *(f"killed: {place}" for place in PLACES),
+    "seconds",
+)
+
+
+def table(courses: Sequence[Course]) -> list[str]:
+    lines = [f"| {' | '.join(TITLES)} |", "|---" * len(TITLES) + "|"]
+    return lines + [f"| {' | '.join(course.row())} |" for course in courses]
+
+
+def section(courses: Sequence[Course], options: argparse.Namespace) -> str:
+    """The text between the markers; a program that found a fault does not come to write it."""
+    total = sum(course.kills for course in courses)
+    return "\n".join(
+        [
+            f"Written by `python benchmarks/kill.py --kills {options.kills} --write`. {version_line()}",
+            "",
+            f"{total:,} times a process that talked, summed up and recalled was ended by SIGKILL at a random moment",
+            "and started again. Each time: every question once and in order, every answer that a caller had word for",
+            "word in transcript and archive, one answer to each question, each turn archived once in its lineage.",
+            "",
+            *table(courses),
+        ]
+    )
 
 
 @contextmanager
-def databases(store: str) -> Iterator[Any]:
-    """Makes databases of a store."""
-    if store == "sqlite":
-        yield lambda folder: str(folder / "chat.db")
-        return
-    from tests.postgres.server import Server
+def databases(stores: Sequence[str]) -> Iterator[Any]:
+    """Makes databases by store and folder; one Postgres server for all."""
+    server: Any = None
+    if "postgres" in stores:
+        from tests.postgres.server import Server
 
-    server = Server()
+        server = Server()
     try:
-        yield lambda _: server.database()
+        yield lambda store, folder: server.database() if store == "postgres" else str(folder / "chat.db")
     finally:
-        server.close()
+        if server is not None:
+            server.close()
+
+
+def run(courses: Sequence[Course], options: argparse.Namespace) -> None:
+    """All at once; the first fault ends all."""
+    until, stop, chance = time.monotonic() + options.seconds, threading.Event(), random.Random(options.seed)
+    with ThreadPoolExecutor(len(courses)) as pool:
+        running = []
+        for number, course in enumerate(courses):
+            kills = (options.kills + number) // len(courses)
+            running.append(pool.submit(course.run, kills, until, random.Random(chance.random()), stop))
+        try:
+            for done in as_completed(running):
+                done.result()
+        finally:
+            stop.set()
 
 
 def main() -> None:
@@ -174,6 +262,7 @@ def main() -> None:
     parser.add_argument("--store", choices=["sqlite", "postgres", "both"], default="both")
     parser.add_argument("--colour", choices=["sync", "async", "both"], default="both")
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--write", action="store_true", help="write the result into docs/benchmarks.md")
     parser.add_argument("--nursery", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.nursery:
@@ -181,19 +270,21 @@ def main() -> None:
         return
     stores = ["sqlite", "postgres"] if options.store == "both" else [options.store]
     colours = ["sync", "async"] if options.colour == "both" else [options.colour]
-    courses = list(itertools.product(stores, colours))
-    chance, total = random.Random(options.seed), Counter[str]()
-    with Answers(speed=0.002) as server, tempfile.TemporaryDirectory(prefix="qwen-memory-") as folder:
-        for number, (store, colour) in enumerate(courses):
+    with (
+        Answers(speed=0.002) as server,
+        tempfile.TemporaryDirectory(prefix="qwen-memory-") as folder,
+        databases(stores) as made,
+    ):
+        courses = []
+        for store, colour in itertools.product(stores, colours):
             home = Path(folder, f"{store}-{colour}")
             home.mkdir()
-            with databases(store) as made:
-                course = Course(store, colour, made(home), server.base_url, home)
-                kills = (options.kills + number) // len(courses)
-                course.run(kills, time.monotonic() + options.seconds / len(courses), chance)
-            total.update(course.where)
-            print(course.told(), flush=True)
-    print(f"{total.total()} kills: " + ", ".join(f"{total[place]} {place}" for place in PLACES if total[place]))
+            courses.append(Course(store, colour, made(store, home), server.base_url, home))
+        run(courses, options)
+        print("\n".join(table(courses)))
+        print(f"{sum(course.kills for course in courses):,} kills: nothing lost, nothing twice")
+        if options.write:
+            write_section("kills", section(courses, options))
 
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ def create_chat_graph(
         max_input_tokens=max_input_tokens,
         prompt_cache=prompt_cache,
     )
+    wiring.facts.load()
     graph = _chat_graph(wiring, state_schema, context_schema)
     return graph.compile(checkpointer=checkpointer, store=store, name=name)
 

@@ -145,6 +145,7 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
         """`wrap_model_call`, async."""
+        await self._learnt.of(request).wiring.facts.aready(request.messages)
         call = self._call(request)
         if call is None:
             return await handler(request)

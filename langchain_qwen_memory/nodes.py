@@ -280,6 +280,7 @@ class MemoryNode(Runnable[Any, Any]):
 
     @override
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:
+        await self.wiring.facts.aready(input.get("messages") or ())
         return await self._async(input, config or {})
 
 

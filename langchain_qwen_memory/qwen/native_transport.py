@@ -12,7 +12,7 @@ from dashscope.v2.errors import DashScopeError
 from langchain_qwen_memory.qwen.clients import Clients
 from langchain_qwen_memory.qwen.native_errors import was_never_sent
 from langchain_qwen_memory.qwen.native_stream import EventTranslator
-from langchain_qwen_memory.qwen.transport import trusted
+from langchain_qwen_memory.qwen.transport import trust, trusted
 
 __all__ = ["AsyncNativeStream", "NativeClients", "NativeStream", "around", "async_around", "is_events", "pause_before"]
 
@@ -30,6 +30,9 @@ class NativeClients(Clients[dashscope.Client, dashscope.AsyncClient]):
 
     def _made(self) -> dashscope.Client:
         return around(self._http_client or httpx.Client(verify=trusted(), limits=_LIMITS))
+
+    async def _aready(self) -> None:
+        await trust()
 
     async def _amade(self) -> dashscope.AsyncClient:
         return async_around(self._http_async_client or httpx.AsyncClient(verify=trusted(), limits=_LIMITS))

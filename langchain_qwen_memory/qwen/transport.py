@@ -1,10 +1,12 @@
 """Carries requests to a Qwen server and its answers back: clients of one's own, and streams read event by event."""
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from threading import Lock
 from typing import Any, TypeVar
 
 import openai
@@ -15,11 +17,13 @@ from langchain_qwen_memory.qwen.model_errors import QwenConnectionError, QwenRes
 
 _Client = TypeVar("_Client", openai.OpenAI, openai.AsyncOpenAI)
 
-__all__ = ["RAW", "AsyncEventStream", "EventStream", "OpenAIClients", "is_error", "trusted", "whole_answer"]
+__all__ = ["RAW", "AsyncEventStream", "EventStream", "OpenAIClients", "is_error", "trust", "trusted", "whole_answer"]
 
 
 RAW = {"X-Stainless-Raw-Response": "true"}
 """The header by which OpenAI's SDK hands over the HTTP response as it came, instead of a parsed model of OpenAI's."""
+
+_reading = Lock()
 
 
 class OpenAIClients(Clients[openai.OpenAI, openai.AsyncOpenAI]):
@@ -47,6 +51,9 @@ class OpenAIClients(Clients[openai.OpenAI, openai.AsyncOpenAI]):
     def _made(self) -> openai.OpenAI:
         http = self._http_client or openai.DefaultHttpxClient(proxy=self._proxy, verify=trusted())
         return _nobody_else(openai.OpenAI(**self._options, http_client=http))
+
+    async def _aready(self) -> None:
+        await trust()
 
     async def _amade(self) -> openai.AsyncOpenAI:
         http = self._http_async_client or openai.DefaultAsyncHttpxClient(proxy=self._proxy, verify=trusted())
@@ -80,6 +87,17 @@ def trusted() -> ssl.SSLContext:
     """Returns the certificates that are trusted, read once: for each client anew that takes 50 ms."""
     context: ssl.SSLContext = _library().create_ssl_context()
     return context
+
+
+async def trust() -> None:
+    """Reads the certificates in a thread, if they are not read."""
+    if not trusted.cache_info().currsize:
+        await asyncio.to_thread(_trusted_once)
+
+
+def _trusted_once() -> None:
+    with _reading:
+        trusted()
 
 
 def _nobody_else(client: _Client) -> _Client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,10 @@ _LEAST_INPUT = 4
 """The prompt has a quarter of the context at least: memory in less is none."""
 _THINK_TAGS = 4
 """Tokens of the marks around reasoning."""
+_LONG = 20_000
+"""Characters; the tokens of a longer text are counted off the loop: these take up to 5 ms, 10 MB a second."""
+_NEWEST = 64
+"""Messages that are looked at for that, so that a turn does not cost more in a longer state."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +49,24 @@ class ModelFacts:
     """Whether it wants the reasoning of earlier turns back too."""
     readable: frozenset[str]
     """What it takes in beside text: "image", "video", "audio"; all, where neither catalogue nor profile say."""
+
+    def load(self) -> None:
+        """Read the vocabulary before it is needed, a fifth of a second; not for a runnable that is no chat model."""
+        from langchain_qwen_memory.counting.vocabulary import load
+
+        if self.name:
+            load(model_info(self.name).vocabulary)
+
+    async def aready(self, messages: Sequence[BaseMessage] = ()) -> None:
+        """Do in a thread what else would hold up the loop: read the vocabulary at first use, count long messages."""
+        from langchain_qwen_memory.counting.vocabulary import is_loaded, load
+
+        vocabulary = model_info(self.name).vocabulary
+        if not is_loaded(vocabulary):
+            await asyncio.to_thread(load, vocabulary)
+        for message in messages[-_NEWEST:]:
+            if _length(message) > _LONG:
+                await asyncio.to_thread(self.count, message)
 
     def tool_tokens(self, tools: Sequence[Any]) -> int:
         """What a prompt costs before its first message: tool schemas and the header of the answer."""
@@ -142,6 +165,15 @@ def _readable(found: Sequence[Asked]) -> frozenset[str]:
     """What each model that may be called can read."""
     known = [each for each in found if model_info(each.name).known or getattr(each.model, "profile", None)]
     return frozenset.intersection(MEDIA, *(reads(each.model, each.name) for each in known))
+
+
+def _length(message: BaseMessage) -> int:
+    """Characters of a message's texts."""
+    content = message.content
+    if isinstance(content, str):
+        return len(content)
+    texts = (part if isinstance(part, str) else part.get("text") for part in content)
+    return sum(len(text) for text in texts if isinstance(text, str))
 
 
 def _count(name: str, message: BaseMessage) -> int:

@@ -1,5 +1,7 @@
 """No user's text reaches another user: a crowd talks at random, and each prompt, search and page is looked through."""
 
+from contextlib import closing
+
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -14,15 +16,47 @@ from tests.scripted import ScriptedChatModel
 CONFIG = {"configurable": {"thread_id": "t1"}}
 
 
-@pytest.mark.parametrize(("kind", "steps"), [("memory", 800), ("sqlite", 300)])
-def test_a_crowd_keeps_its_words_apart(kind, steps):
-    """Users with look-alike ids, ids of messages used by many, questions in each other's words."""
+@pytest.mark.parametrize(("kind", "turns", "users"), [("memory", 700, 28), ("sqlite", 300, 12)])
+def test_a_crowd_keeps_its_words_apart(kind, turns, users):
+    """Look-alike ids, ids of messages used by many, questions in each other's words, edits, forks, six at once."""
     with InMemoryArchive() if kind == "memory" else SqliteArchive(":memory:") as archive:
-        crowd = Crowd(archive, users=20, seed=7)
-        for number in range(steps):
-            crowd.step(number)
-    assert crowd.seen["prompts"] > steps * 0.5
-    assert crowd.seen["of them with recalled or summed up words"] > steps * 0.2  # else nothing was put to the test
+        seen = played(archive, turns, users)
+    assert seen["prompts"] >= turns
+    assert seen["with recalled words"] > turns * 0.3  # else nothing was put to the test
+    assert seen["with a summary"] > turns * 0.1
+    assert all(seen[done] for done in ("talk together", "edit", "fork", "read", "turned away"))
+
+
+def played(archive, turns, users):
+    with closing(Crowd(archive, users=users, seed=7)) as crowd:
+        while crowd.turns < turns:
+            crowd.step()
+        return crowd.seen
+
+
+class Leaks(InMemoryArchive):
+    """An archive that now and then takes a user for another."""
+
+    def search(self, query, *, user, **options):
+        whom = self.users()[-1] if len(self.users()) % 2 else user
+        return super().search(query, user=whom, **options)
+
+
+def test_a_crowd_notices_an_archive_that_leaks():
+    """What the crowd looks for, it finds: else that nothing was found would say nothing."""
+    with Leaks() as archive, pytest.raises(AssertionError, match=r"a prompt of .* shows \{'canary-"):
+        played(archive, 700, users=9)
+
+
+def test_a_crowd_notices_what_was_not_forgotten(monkeypatch):
+    """Words of one who was forgotten are nobody's, and are found when they come back."""
+    monkeypatch.setattr("tests.isolation.crossing.forget", lambda *_, **__: 0)
+    with InMemoryArchive() as archive, closing(Crowd(archive, users=3, seed=7)) as crowd:
+        while not crowd.archive.count(crowd.names[0]):
+            crowd.step()
+        monkeypatch.setattr(crowd.chance, "randrange", lambda *_: 0)
+        with pytest.raises(AssertionError):
+            crowd.forget()
 
 
 def test_a_crowd_on_postgres_keeps_its_words_apart(postgres):
@@ -33,10 +67,7 @@ def test_a_crowd_on_postgres_keeps_its_words_apart(postgres):
         assert [turn.messages[0].text for turn in postgres.page(user, user)] == [f"secret{number} word"]
         assert [hit.turn.messages[0].text for hit in postgres.search("word", user=user)] == [f"secret{number} word"]
         assert postgres.forget(user) == 1
-    crowd = Crowd(postgres, users=8, seed=7)
-    for number in range(150):
-        crowd.step(number)
-    assert crowd.seen["of them with recalled or summed up words"] > 20
+    assert played(postgres, 150, users=8)["with recalled words"] > 20
 
 
 @pytest.fixture
