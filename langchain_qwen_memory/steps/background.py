@@ -85,6 +85,7 @@ def _apart(means: Means) -> Means:
         head=means.head,
         model=means.model,
         archive=means.archive,
+        prompt=means.prompt,
         config={"metadata": means.config.get("metadata") or {}, "tags": ["memory:background"]},
     )
 
