@@ -542,10 +542,10 @@ def test_a_retry_neither_searches_nor_folds_again():
     retry = ModelRetryMiddleware(max_retries=2, initial_delay=0.0, jitter=False)
     model, graph = agent([WINDOW, RecallMemory()], archive=archive, around=[retry])
     model.script = [ConnectionError("reset"), ConnectionError("reset")]
-    say(graph, "hi")
+    say(graph, "my order?")
     assert archive.searches == 1
     assert model.prompts[0] == model.prompts[1] == model.prompts[2]
-    assert stored(graph) == ["hi", "answer to hi"]
+    assert stored(graph) == ["my order?", "answer to my order?"]
 
 
 def test_a_summary_may_be_prepared_in_the_background():
