@@ -6,9 +6,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import reduce
+from itertools import permutations
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, interrupt
@@ -23,6 +25,7 @@ from langchain_qwen_memory import (
     stream_turn,
     transcript,
 )
+from langchain_qwen_memory.state import live_messages
 from tests.scripted import ScriptedChatModel
 
 CONFIG = {"configurable": {"thread_id": "t1"}}
@@ -226,6 +229,21 @@ def test_tools_at_once_leave_one_turn_however_they_end(kind):
         assert graph.get_state(CONFIG).values["messages"] == state["messages"]
         run_turn(graph, "thanks", CONFIG)
     assert archive.count("", "t1") == 2
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_results_stand_in_the_order_of_their_calls(order):
+    """However a saver orders the writes of tools that ran at once, and batches them, the turn read back is the same."""
+    calls = [{"name": "pay", "args": {}, "id": f"c{number}"} for number in range(3)]
+    asked = [HumanMessage("q", id="m1"), AIMessage("", tool_calls=calls, id="m2")]
+    results = [ToolMessage(f"r{number}", tool_call_id=f"c{number}", id=f"r{number}") for number in range(3)]
+    writes = [[results[number]] for number in order]
+    one_by_one = reduce(lambda state, write: live_messages(state, [write]), [asked, *writes], [])
+    assert one_by_one == live_messages([], [asked, *writes]) == [*asked, *results]
+    later = AIMessage("done", id="m3")
+    assert (
+        live_messages(one_by_one, [[later]]) == live_messages([], [asked, *writes, later]) == [*asked, *results, later]
+    )
 
 
 def test_a_question_that_never_was_answered_does_not_block_the_thread():
