@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, groupby
 from typing import Annotated, Any, NotRequired, TypedDict
 
-from langchain_core.messages import AnyMessage, BaseMessage, RemoveMessage, convert_to_messages
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    RemoveMessage,
+    ToolMessage,
+    convert_to_messages,
+)
 from langgraph.channels import DeltaChannel, UntrackedValue
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
 
@@ -122,11 +129,13 @@ def live_messages(state: Sequence[Any], writes: Sequence[Any]) -> list[AnyMessag
     A `DeltaChannel` stores what was written and replays it on each read: a message that was written without an id (a
     plain string, a tuple) must get the same one each time, so it is made from the message and from the one before.
 
-    To remove a message that is not live, since its turn is archived by now, changes nothing.
+    To remove a message that is not live, since its turn is archived by now, changes nothing. Results of tools stand in
+    the order of their calls, whichever came first: not all savers give the writes of one step back in their order.
     """
     left = list(convert_to_messages(state))
     named: list[BaseMessage] = []
-    for message in chain.from_iterable(map(_messages, writes)):
+    written = list(chain.from_iterable(map(_messages, writes)))
+    for message in written:
         if isinstance(message, RemoveMessage) and message.id == REMOVE_ALL_MESSAGES:
             left, named = [], []
             continue
@@ -135,7 +144,24 @@ def live_messages(state: Sequence[Any], writes: Sequence[Any]) -> list[AnyMessag
             continue
         left, named = _added(left, named), []
         left.append(message.model_copy(update={"id": _stable_id(left[-1].id if left else "", message)}))
-    return _added(left, named)
+    messages = _added(left, named)
+    return _in_order_of_calls(messages) if any(isinstance(one, ToolMessage) for one in written) else messages
+
+
+def _in_order_of_calls(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    ordered: list[AnyMessage] = []
+    for are_results, group in groupby(messages, lambda message: isinstance(message, ToolMessage)):
+        run = list(group)
+        if are_results:
+            asking = ordered[-1] if ordered else None
+            calls = [call["id"] for call in asking.tool_calls] if isinstance(asking, AIMessage) else []
+            run.sort(key=lambda result: calls.index(known) if (known := _answers(result)) in calls else len(calls))
+        ordered += run
+    return ordered
+
+
+def _answers(result: AnyMessage) -> str | None:
+    return result.tool_call_id if isinstance(result, ToolMessage) else None
 
 
 def _messages(write: Any) -> list[BaseMessage]:

@@ -22,7 +22,7 @@ from langchain_qwen_memory.state import Record
 from langchain_qwen_memory.steps.agent_state import Seen, as_requested, is_remembered, moved_on, read_agent
 from langchain_qwen_memory.steps.arriving import Delivered, delivered_again
 from langchain_qwen_memory.steps.choosing import EASED, leaving_out_refused, selected, shrunk, view_of, viewed
-from langchain_qwen_memory.steps.needs import Known, Means
+from langchain_qwen_memory.steps.needs import Means, OfNodes
 from langchain_qwen_memory.steps.remembering import ahead, remembered
 from langchain_qwen_memory.steps.storable import storable
 from langchain_qwen_memory.steps.wiring import CONTROL, Thread
@@ -61,7 +61,7 @@ class ModelCall:
         """What tells this turn's choice from others: the same for a retry, in whatever run."""
         return (self.thread.owner.root, self.thread.turns[-1].key, self.seen.serial)
 
-    def arriving(self) -> Generator[Need | Known, Any, Delivered]:
+    def arriving(self) -> Generator[OfNodes, Any, Delivered]:
         """What was delivered once more."""
         return delivered_again(self.seen.wiring, self.thread)
 
@@ -87,11 +87,11 @@ class ModelCall:
             wiring.memories, wiring.conversation(self.thread, "before", shrink=self.shrink), passes=CONTROL
         )
 
-    def meet(self, need: Need | Known) -> Any:
+    def meet(self, need: Need | OfNodes) -> Any:
         """Bring what a memory needs."""
         return meet(self.means, need)
 
-    async def ameet(self, need: Need | Known) -> Any:
+    async def ameet(self, need: Need | OfNodes) -> Any:
         """`meet`, async."""
         return await ameet(self.means, need)
 
@@ -220,7 +220,7 @@ def was_answered(turn: LiveTurn) -> bool:
     return any(isinstance(message, AIMessage | ToolMessage) for message in turn.messages)
 
 
-def meet(means: Means, need: Need | Known) -> Any:
+def meet(means: Means, need: Need | OfNodes) -> Any:
     """Bring what a memory needs; a model's answer is kept with the checkpoint, and found there after a crash."""
     if not isinstance(need, Ask):
         return means.meet(need)
@@ -233,7 +233,7 @@ def meet(means: Means, need: Need | Known) -> Any:
     return _answer(kept) if kept["asked"] == asked else means.meet(need)
 
 
-async def ameet(means: Means, need: Need | Known) -> Any:
+async def ameet(means: Means, need: Need | OfNodes) -> Any:
     """`meet`, async."""
     if not isinstance(need, Ask):
         return await means.ameet(need)

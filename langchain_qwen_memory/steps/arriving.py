@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import RemoveMessage
+from langchain_core.messages import HumanMessage, RemoveMessage
 
+from langchain_qwen_memory.archive.base import Turn, turn_key
+from langchain_qwen_memory.errors import ThreadError
 from langchain_qwen_memory.memory.base import Need
 from langchain_qwen_memory.state import newest_turn
-from langchain_qwen_memory.steps.needs import Known
+from langchain_qwen_memory.steps.needs import Known, OfNodes, Page
 from langchain_qwen_memory.steps.wiring import Owner, Thread, Wiring
 
 UNREAD = "archive: ArchiveError on reading"
@@ -49,7 +51,7 @@ class Arrival:
         return [RemoveMessage(id=known) for known in self.gone]
 
 
-def arrive(wiring: Wiring, state: Mapping[str, Any], owner: Owner) -> Generator[Need | Known, Any, Arrival]:
+def arrive(wiring: Wiring, state: Mapping[str, Any], owner: Owner) -> Generator[Need | OfNodes, Any, Arrival]:
     """Read a state at the start of a turn.
 
     Messages whose turns have left the state are unknown to it: a client that sends its whole history again, a parent
@@ -67,8 +69,12 @@ def arrive(wiring: Wiring, state: Mapping[str, Any], owner: Owner) -> Generator[
     return Arrival(thread=thread, gone=tuple(sorted(gone)), problem=problem)
 
 
-def delivered_again(wiring: Wiring, thread: Thread) -> Generator[Known, Any, Delivered]:
-    """Ids of live messages that stand in archived turns as well: they came once more after they had left the state."""
+def delivered_again(wiring: Wiring, thread: Thread) -> Generator[OfNodes, Any, Delivered]:
+    """Ids of live messages that stand in archived turns as well: they came once more after they had left the state.
+
+    Raises:
+        ThreadError: The question is an archived one in other words.
+    """
     found = Delivered()
     if not thread.record.get("position") or wiring.archive is None:
         return found
@@ -78,7 +84,25 @@ def delivered_again(wiring: Wiring, thread: Thread) -> Generator[Known, Any, Del
     except Exception as failure:  # noqa: BLE001 - the user is answered; the next turn looks again
         logger.warning("the archive cannot be read, so nothing is archived in this turn: %s", failure)
         found.problem = UNREAD
+    question = thread.turns[-1].question if thread.turns else None
+    if question is not None and question.id in found:
+        yield from _check_words(thread, question)
     return found
+
+
+def _check_words(thread: Thread, question: HumanMessage) -> Generator[Page, Any, None]:
+    """Refuse an edit that cannot be made: passed over as a second delivery, the user would wait for an answer."""
+    before = thread.record["position"]
+    while before > 0:
+        page: Sequence[Turn] = yield Page(head=thread.record["parent"], before=before)
+        said = [message for turn in page for message in turn.messages if message.id == question.id]
+        if said and turn_key("", said[:1]) != turn_key("", [question]):
+            raise ThreadError(
+                f"Message {question.id!r} was said in other words, and its turn is archived, where nothing changes. "
+                "Send the new words under a new id; or, to go on from there, from a checkpoint before it: "
+                "graph.invoke(..., state.config) with a state of graph.get_state_history(config)."
+            )
+        before = page[0].position if page and not said else 0
 
 
 def _without(wiring: Wiring, state: Mapping[str, Any], owner: Owner, gone: set[str]) -> Thread:

@@ -18,7 +18,7 @@ from typing import Any
 from typing_extensions import override
 
 from langchain_qwen_memory.memory.base import Conversation, Flow, Memory, Need, PutNote, Selection, adrive, drive
-from langchain_qwen_memory.steps.needs import Append, Known, Means
+from langchain_qwen_memory.steps.needs import Means, OfNodes
 
 logger = logging.getLogger("langchain_qwen_memory")
 
@@ -64,14 +64,14 @@ class _Apart(Means):
     """Means of work that may end after its thread was forgotten: then its newest turn is not archived any more."""
 
     @override
-    def meet(self, need: Need | Append | Known) -> Any:
+    def meet(self, need: Need | OfNodes) -> Any:
         if isinstance(need, PutNote) and self.archive is not None:
             there = self.archive.get(self.owner.user, self.owner.thread, [self.head])
             return Means.meet(self, need) if there else need.note
         return Means.meet(self, need)
 
     @override
-    async def ameet(self, need: Need | Append | Known) -> Any:
+    async def ameet(self, need: Need | OfNodes) -> Any:
         if isinstance(need, PutNote) and self.archive is not None:
             there = await self.archive.aget(self.owner.user, self.owner.thread, [self.head])
             return await Means.ameet(self, need) if there else need.note

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -45,6 +45,20 @@ class Known:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """Need of the nodes: archived turns of the lineage, the newest before a place. Brings them, oldest first."""
+
+    head: str
+    """Key of the lineage's last turn."""
+    before: int
+    """Position of the turn after the page."""
+
+
+OfNodes: TypeAlias = Append | Known | Page
+"""What nodes need of an archive beside what memories do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Means:
     """Meets the needs of one run of one thread."""
 
@@ -61,7 +75,7 @@ class Means:
     config: RunnableConfig
     """The run's config: tracing goes on under it."""
 
-    def meet(self, need: Need | Append | Known) -> Any:
+    def meet(self, need: Need | OfNodes) -> Any:
         """Bring what a need asks for."""
         if isinstance(need, Ask):
             model, options = quiet(need.model or self.model, need.max_tokens, need.timeout)
@@ -73,7 +87,7 @@ class Means:
         name, what, how = self._asked(need)
         return getattr(self.archive, name)(*what, **how)
 
-    async def ameet(self, need: Need | Append | Known) -> Any:
+    async def ameet(self, need: Need | OfNodes) -> Any:
         """`meet`, without blocking."""
         if isinstance(need, Ask):
             model, options = quiet(need.model or self.model, need.max_tokens, need.timeout)
@@ -85,7 +99,7 @@ class Means:
         name, what, how = self._asked(need)
         return await getattr(self.archive, f"a{name}")(*what, **how)
 
-    def _asked(self, need: Search | FindNote | PutNote | Append | Known) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    def _asked(self, need: Search | FindNote | PutNote | OfNodes) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """The archive's method that brings it, and its arguments."""
         whose = self.owner.user, self.owner.thread
         match need:
@@ -99,6 +113,8 @@ class Means:
                 return "append", (*whose, need.turns), {}
             case Known():
                 return "known_messages", (*whose, need.ids), {"head": need.head}
+            case Page():
+                return "page", whose, {"head": need.head, "before": need.before}
 
     def _search(self, need: Search) -> dict[str, Any]:
         if need.scope == "user" and not self.owner.user:
@@ -120,8 +136,8 @@ class Means:
         return merge_configs(self.config, {"tags": [TAG_NOSTREAM], "run_name": "memory"})
 
 
-def _nothing(need: Need | Append | Known) -> list[Hit] | Mapping[str, Any] | None:
-    if isinstance(need, Search | Known):
+def _nothing(need: Need | OfNodes) -> list[Hit] | Mapping[str, Any] | None:
+    if isinstance(need, Search | Known | Page):
         return []
     return need.note if isinstance(need, PutNote) else None
 

@@ -75,6 +75,21 @@ def test_a_late_second_delivery_is_not_answered_again():
     assert len(model.prompts) == 8
 
 
+@pytest.mark.parametrize("number", [0, 59])
+def test_an_archived_question_in_other_words_is_an_error_that_says_what_to_do(number):
+    """It would pass for a second delivery, and the user would wait for an answer; the thread goes on as it was."""
+    model, graph = chat()
+    for asking in range(64):
+        say(graph, HumanMessage(f"q{asking}", id=f"m{asking}"))
+    with pytest.raises(ThreadError, match="under a new id"):
+        say(graph, HumanMessage("other words", id=f"m{number}"))
+    say(graph, HumanMessage([{"type": "text", "text": f"q{number}"}], id=f"m{number}"))
+    assert len(model.prompts) == 64
+    say(graph, "q64")
+    assert len(model.prompts) == 65
+    assert asked(graph)[-2:] == [["q63", "answer to q63"], ["q64", "answer to q64"]]
+
+
 def test_a_second_delivery_keeps_the_report():
     """The report of the turn stays as it was."""
     _, graph = chat()

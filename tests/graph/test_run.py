@@ -1,13 +1,18 @@
 """One turn run safely: one at a time, to its end, after what was interrupted."""
 
 import asyncio
+import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import reduce
+from itertools import permutations
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, interrupt
 
 from langchain_qwen_memory import (
@@ -20,6 +25,7 @@ from langchain_qwen_memory import (
     stream_turn,
     transcript,
 )
+from langchain_qwen_memory.state import live_messages
 from tests.scripted import ScriptedChatModel
 
 CONFIG = {"configurable": {"thread_id": "t1"}}
@@ -193,6 +199,51 @@ def test_a_tool_that_asks_a_person_does_not_repeat_the_tools_beside_it():
     run_turn(graph, Command(resume="yes"), CONFIG)
     assert paid == ["9"]
     assert [message.text for message in model.prompts[-1][-2:]] == ["paid", "they said yes"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_tools_at_once_leave_one_turn_however_they_end(kind):
+    """The first call ends last, or waits for a person: read back, the turn is the one that was archived."""
+
+    def pay(amount: str) -> str:
+        """Pay."""
+        time.sleep(0.05 * (amount == "9"))
+        return f"paid {amount}"
+
+    def confirm(question: str) -> str:
+        """Ask a person."""
+        return str(interrupt(question))
+
+    calls = [
+        {"name": "pay", "args": {"amount": "9"}, "id": "c1"},
+        {"name": "confirm", "args": {"question": "sure?"}, "id": "c2"},
+        {"name": "pay", "args": {"amount": "1"}, "id": "c3"},
+    ]
+    archive, model = InMemoryArchive(), ScriptedChatModel(script=[AIMessage("", tool_calls=calls), "done"])
+    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as db:
+        saver = InMemorySaver() if kind == "memory" else SqliteSaver(db)
+        graph = create_chat_graph(model, tools=[pay, confirm], archive=archive, checkpointer=saver)
+        run_turn(graph, "pay 9 and 1", CONFIG)
+        state = run_turn(graph, Command(resume="yes"), CONFIG)
+        assert [message.text for message in state["messages"][2:5]] == ["paid 9", "yes", "paid 1"]
+        assert graph.get_state(CONFIG).values["messages"] == state["messages"]
+        run_turn(graph, "thanks", CONFIG)
+    assert archive.count("", "t1") == 2
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_results_stand_in_the_order_of_their_calls(order):
+    """However a saver orders the writes of tools that ran at once, and batches them, the turn read back is the same."""
+    calls = [{"name": "pay", "args": {}, "id": f"c{number}"} for number in range(3)]
+    asked = [HumanMessage("q", id="m1"), AIMessage("", tool_calls=calls, id="m2")]
+    results = [ToolMessage(f"r{number}", tool_call_id=f"c{number}", id=f"r{number}") for number in range(3)]
+    writes = [[results[number]] for number in order]
+    one_by_one = reduce(lambda state, write: live_messages(state, [write]), [asked, *writes], [])
+    assert one_by_one == live_messages([], [asked, *writes]) == [*asked, *results]
+    later = AIMessage("done", id="m3")
+    assert (
+        live_messages(one_by_one, [[later]]) == live_messages([], [asked, *writes, later]) == [*asked, *results, later]
+    )
 
 
 def test_a_question_that_never_was_answered_does_not_block_the_thread():
