@@ -7,6 +7,7 @@ QwenModelNotFoundError      no such model here
 QwenRateLimitError          429: too many requests or tokens a minute
 QwenContextOverflowError    the prompt is longer than the model takes in
 QwenContentInspectionError  the service's inspection objected to the prompt or the answer
+QwenMessageError            a message cannot be sent to this model: nothing was (ValueError)
 QwenInvalidRequestError     any other 400
 QwenStreamOnlyError         of these: the model answers such a request as a stream only
 QwenServerError             5xx
@@ -44,6 +45,7 @@ __all__ = [
     "QwenContentInspectionError",
     "QwenContextOverflowError",
     "QwenInvalidRequestError",
+    "QwenMessageError",
     "QwenModelNotFoundError",
     "QwenPermissionDeniedError",
     "QwenRateLimitError",
@@ -82,6 +84,14 @@ class QwenContextOverflowError(openai.BadRequestError, ContextOverflowError):
 
 class QwenContentInspectionError(openai.BadRequestError, ModelInvalidRequestError):
     """The service's inspection objected to the prompt or to the answer."""
+
+
+class QwenMessageError(ModelInvalidRequestError, ValueError):
+    """A message holds what this model does not take, or what nobody could send; nothing was sent."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.add_note(page_of(type(self)))
 
 
 class QwenInvalidRequestError(openai.BadRequestError, ModelInvalidRequestError):
