@@ -445,37 +445,7 @@ def test_an_error_holds_no_request_with_the_key(server, qwen, way):
     assert "sk-hidden" not in str(dict(error.response.request.headers)) + str(dict(error.request.headers))
 
 
-# --- partial, several, likely ---
-
-
-@all_ways
-def test_an_answer_that_is_begun_is_gone_on_with(server, qwen, sent, way):
-    """Thinking is off for that call; in later turns the mark is gone."""
-    begun = AIMessage("1, 2,", additional_kwargs={"partial": True})
-    answer_by(way, qwen(enable_thinking=True), [HumanMessage("count"), begun])
-    assert sent()["messages"][-1] == {"role": "assistant", "content": "1, 2,", "partial": True}
-    assert sent()["enable_thinking"] is False
-    answer_by(way, qwen(), [HumanMessage("count"), begun, AIMessage(" 3"), HumanMessage("on")])
-    assert [message.get("partial") for message in sent()["messages"]] == [None] * 4
-
-
-def test_several_answers_come_whole_only(server, qwen):
-    """All are there; a stream brings one, and says so before it is asked for."""
-    generations = qwen(n=2).generate([[HumanMessage("go")]]).generations[0]
-    assert len(generations) == 2
-    with pytest.raises(ValueError, match="n=2 choices cannot come as a stream"):
-        list(qwen().stream("go", n=2))
-    with pytest.raises(ValueError, match="cannot be streamed"):
-        qwen(n=2, streaming=True)
-
-
-@all_ways
-def test_how_likely_words_were_is_told(server, qwen, way):
-    """The same, whole and as a stream, as the other protocol tells it."""
-    server.script(*[Reply(content="Four it is.")] * 2)
-    told = answer_by(way, qwen(logprobs=True, top_logprobs=2)).response_metadata["logprobs"]
-    assert "".join(one["token"] for one in told["content"]) == "Four it is."
-    assert len(told["content"][0]["top_logprobs"]) >= 1
+# --- search ---
 
 
 @all_ways
