@@ -152,8 +152,8 @@ _WORDS = (
 )
 """What tells the kind whatever status and code go with it."""
 
-_SERVER_FAILS = 500
-"""The first status that is the server's fault."""
+_REFUSED, _SERVER_FAILS = 400, 500
+"""The first status of a refusal, and the first that is the server's fault."""
 
 _CODES: dict[str, type[openai.APIStatusError]] = {
     "invalidapikey": QwenAuthenticationError,
@@ -162,8 +162,11 @@ _CODES: dict[str, type[openai.APIStatusError]] = {
     "customroleblocked": QwenContentInspectionError,
     "modelnotfound": QwenModelNotFoundError,
     "model.notexist": QwenModelNotFoundError,
+    "modelnotsupported": QwenModelNotFoundError,
     "accessdenied": QwenPermissionDeniedError,
     "accessdenied.unpurchased": QwenPermissionDeniedError,
+    "model.accessdenied": QwenPermissionDeniedError,
+    "workspace.accessdenied": QwenPermissionDeniedError,
     "allocationquota.freetieronly": QwenPermissionDeniedError,
     "throttling": QwenRateLimitError,
     "limitrequests": QwenRateLimitError,
@@ -171,6 +174,14 @@ _CODES: dict[str, type[openai.APIStatusError]] = {
     "insufficientquota": QwenRateLimitError,
     "internalerror": QwenServerError,
     "serviceunavailable": QwenServerError,
+    "modelunavailable": QwenServerError,
+    "modelservingerror": QwenServerError,
+    "modelservicefailed": QwenServerError,
+    "systemerror": QwenServerError,
+    "requesttimeout": QwenServerError,
+    "responsetimeout": QwenServerError,
+    "badrequest": QwenInvalidRequestError,
+    "audio": QwenInvalidRequestError,
 }
 """The service's codes, of both its protocols, in small letters without underscores."""
 
@@ -295,11 +306,17 @@ def _framed(text: str) -> dict[str, Any]:
     return {}
 
 
+def _status(error: openai.APIError) -> int | None:
+    """The status of an error; one that came under status 200 has that of its event, where there is one."""
+    status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
+    return status if status is None or status >= _REFUSED else None
+
+
 def _kind(error: openai.APIError, message: str, code: str) -> type[openai.APIError]:
-    """Tells the kind by what is said, then by the code, then by the status; a stream's errors have no status."""
+    """Tells the kind by what is said, then by the code, then by the status, which not all errors of a stream have."""
     if said := next((kind for words, kind in _WORDS if words.search(message)), None):
         return said
-    status, plain = getattr(error, "status_code", None), code.lower().replace("_", "")
+    status, plain = _status(error), code.lower().replace("_", "")
     first = "" if "invalidparameter" in plain else plain.partition(".")[0]  # InternalError.Algo.InvalidParameter
     if coded := _CODES.get(plain) or _CODES.get(first):
         return coded

@@ -236,14 +236,27 @@ def test_the_service_may_say_whether_and_when(protocol, headers, times):
         model.close()
 
 
+FRAMED = {
+    "wrong key": (Fault.unauthorized(), model_errors.QwenAuthenticationError),
+    "forbidden": (Fault.forbidden(), model_errors.QwenPermissionDeniedError),
+    "unknown model": (Fault.not_found(), model_errors.QwenModelNotFoundError),
+    "too many": (Fault.rate_limit(), model_errors.QwenRateLimitError),
+    "too long": (Fault.overflow(), model_errors.QwenContextOverflowError),
+    "inspected": (Fault.inspected_input(), model_errors.QwenContentInspectionError),
+    "internal": (Fault.internal(), model_errors.QwenServerError),
+    "unavailable": (Fault.unavailable(), model_errors.QwenServerError),
+}
+
+
+@pytest.mark.parametrize("case", FRAMED)
 @pytest.mark.parametrize("framing", ["json", "event", "labelled", "nested"])
 @all_ways
-def test_a_refusal_is_the_same_error_however_it_is_framed(qwen, framing, way):
+def test_a_refusal_is_the_same_error_however_it_is_framed(server, qwen, framing, case, way):
     """As JSON, as an event under status 200, as an event that is labelled JSON, or nested."""
-    with LocalDashScope(native_refusals=framing) as server:
-        server.misbehave(Fault.unauthorized())
-        with pytest.raises(model_errors.QwenAuthenticationError):
-            answer_by(way, qwen(base_url=server.native_url, max_retries=0))
+    fault, kind = FRAMED[case]
+    server.misbehave(fault.framed(framing))
+    with pytest.raises(kind):
+        answer_by(way, qwen(max_retries=0))
 
 
 @pytest.mark.parametrize("way", ["stream", "astream"])
