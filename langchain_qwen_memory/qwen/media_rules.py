@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_qwen_memory.catalogue import ModelInfo
 from langchain_qwen_memory.counting.blocks import Medium, media_in, name_of
 from langchain_qwen_memory.counting.media import picture_size
+from langchain_qwen_memory.qwen.model_errors import QwenMessageError
 
 __all__ = ["check_media", "check_protocol", "speaks"]
 
@@ -62,7 +63,8 @@ def check_media(messages: Sequence[BaseMessage], info: ModelInfo, params: Mappin
         params: OpenAI's parameters, `modalities` among them.
 
     Raises:
-        ValueError: What was given, what is taken, and what to write instead.
+        QwenMessageError: What was given, what is taken, and what to write instead.
+        ValueError: The same of an option, as of a voice.
     """
     if not info.known:
         return
@@ -81,7 +83,7 @@ def _check_turns(messages: Sequence[BaseMessage], info: ModelInfo) -> None:
     asked = sum(isinstance(message, HumanMessage) for message in messages)
     if not info.multi_turn and (asked > 1 or any(isinstance(message, AIMessage) for message in messages)):
         medium = next((each for each in ("audio", "image") if each in info.inputs), "text")
-        raise ValueError(
+        raise QwenMessageError(
             f"{info.name} takes one user message a call, and {len(messages)} messages of a conversation were given. "
             f"Send the newest one alone, or take model={_TAKES[medium]!r} for a conversation."
         )
@@ -89,7 +91,7 @@ def _check_turns(messages: Sequence[BaseMessage], info: ModelInfo) -> None:
         return
     words = any(str(message.text).strip() for message in messages)
     if words or any(isinstance(message, SystemMessage) for message in messages):
-        raise ValueError(
+        raise QwenMessageError(
             f"{info.name} takes {', '.join(sorted(info.inputs))} and no words: send one user message with nothing but "
             f"that, or take model={_TAKES['audio']!r} to ask about it."
         )
@@ -117,12 +119,12 @@ def _check_kinds(message: BaseMessage, media: Sequence[tuple[Medium, Any]], info
     kinds = {medium for medium, _ in media if medium != "file"}
     for medium in sorted(kinds - info.inputs):
         taken = ", ".join(sorted(info.inputs))
-        raise ValueError(
+        raise QwenMessageError(
             f"The {message.type} message holds {medium}, and {info.name} takes {taken}. "
             f"Take model={_TAKES[medium]!r}, or leave the {medium} out."
         )
     if info.family in ONE_MEDIUM and isinstance(message, HumanMessage) and len(kinds) > 1:
-        raise ValueError(
+        raise QwenMessageError(
             f"A user message holds {' and '.join(sorted(kinds))}, and {info.name} takes text and one other medium in "
             "each. Send them in messages of their own, or take model='qwen3.8-omni-flash', which mixes them."
         )
@@ -131,10 +133,12 @@ def _check_kinds(message: BaseMessage, media: Sequence[tuple[Medium, Any]], info
 def _check_size(medium: Medium, block: Mapping[str, Any]) -> None:
     frames = block.get("video")
     if medium == "video" and isinstance(frames, list) and len(frames) < LEAST_FRAMES:
-        raise ValueError(f"A film of {len(frames)} frames: the service takes {LEAST_FRAMES} at least. Send pictures.")
+        raise QwenMessageError(
+            f"A film of {len(frames)} frames: the service takes {LEAST_FRAMES} at least. Send pictures."
+        )
     for length in _encoded(block):
         if length > MOST_BYTES:
-            raise ValueError(
+            raise QwenMessageError(
                 f"{_shown(medium, block)} is {length / 2**20:.1f} MB as base64, and the service takes "
                 f"{MOST_BYTES // 2**20} MB. Make it smaller, or put it where the service can fetch it and give its URL."
             )
@@ -143,7 +147,7 @@ def _check_size(medium: Medium, block: Mapping[str, Any]) -> None:
         return
     short, long = min(size), max(size)
     if short < LEAST_SIDE or long > MOST_RATIO * short:
-        raise ValueError(
+        raise QwenMessageError(
             f"{_shown(medium, block)} is {size[0]} x {size[1]} pixels; the service takes sides of {LEAST_SIDE} pixels "
             f"or more, the longer one at most {MOST_RATIO} times the shorter. Scale or crop it."
         )
@@ -179,6 +183,6 @@ def _check_number(media: Sequence[tuple[Medium, Mapping[str, Any]]], info: Model
         (found["video"], MOST_FILMS, "films"),
     ):
         if number > most:
-            raise ValueError(
+            raise QwenMessageError(
                 f"{number} {what} in one request: {info.name} takes {most}. Send fewer, or let a memory fold old turns."
             )

@@ -7,6 +7,7 @@ QwenModelNotFoundError      no such model here
 QwenRateLimitError          429: too many requests or tokens a minute
 QwenContextOverflowError    the prompt is longer than the model takes in
 QwenContentInspectionError  the service's inspection objected to the prompt or the answer
+QwenMessageError            a message cannot be sent to this model: nothing was (ValueError)
 QwenInvalidRequestError     any other 400
 QwenStreamOnlyError         of these: the model answers such a request as a stream only
 QwenServerError             5xx
@@ -44,6 +45,7 @@ __all__ = [
     "QwenContentInspectionError",
     "QwenContextOverflowError",
     "QwenInvalidRequestError",
+    "QwenMessageError",
     "QwenModelNotFoundError",
     "QwenPermissionDeniedError",
     "QwenRateLimitError",
@@ -82,6 +84,14 @@ class QwenContextOverflowError(openai.BadRequestError, ContextOverflowError):
 
 class QwenContentInspectionError(openai.BadRequestError, ModelInvalidRequestError):
     """The service's inspection objected to the prompt or to the answer."""
+
+
+class QwenMessageError(ModelInvalidRequestError, ValueError):
+    """A message holds what this model does not take, or what nobody could send; nothing was sent."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.add_note(page_of(type(self)))
 
 
 class QwenInvalidRequestError(openai.BadRequestError, ModelInvalidRequestError):
@@ -142,8 +152,8 @@ _WORDS = (
 )
 """What tells the kind whatever status and code go with it."""
 
-_SERVER_FAILS = 500
-"""The first status that is the server's fault."""
+_REFUSED, _SERVER_FAILS = 400, 500
+"""The first status of a refusal, and the first that is the server's fault."""
 
 _CODES: dict[str, type[openai.APIStatusError]] = {
     "invalidapikey": QwenAuthenticationError,
@@ -152,8 +162,11 @@ _CODES: dict[str, type[openai.APIStatusError]] = {
     "customroleblocked": QwenContentInspectionError,
     "modelnotfound": QwenModelNotFoundError,
     "model.notexist": QwenModelNotFoundError,
+    "modelnotsupported": QwenModelNotFoundError,
     "accessdenied": QwenPermissionDeniedError,
     "accessdenied.unpurchased": QwenPermissionDeniedError,
+    "model.accessdenied": QwenPermissionDeniedError,
+    "workspace.accessdenied": QwenPermissionDeniedError,
     "allocationquota.freetieronly": QwenPermissionDeniedError,
     "throttling": QwenRateLimitError,
     "limitrequests": QwenRateLimitError,
@@ -161,6 +174,14 @@ _CODES: dict[str, type[openai.APIStatusError]] = {
     "insufficientquota": QwenRateLimitError,
     "internalerror": QwenServerError,
     "serviceunavailable": QwenServerError,
+    "modelunavailable": QwenServerError,
+    "modelservingerror": QwenServerError,
+    "modelservicefailed": QwenServerError,
+    "systemerror": QwenServerError,
+    "requesttimeout": QwenServerError,
+    "responsetimeout": QwenServerError,
+    "badrequest": QwenInvalidRequestError,
+    "audio": QwenInvalidRequestError,
 }
 """The service's codes, of both its protocols, in small letters without underscores."""
 
@@ -285,11 +306,17 @@ def _framed(text: str) -> dict[str, Any]:
     return {}
 
 
+def _status(error: openai.APIError) -> int | None:
+    """The status of an error; one that came under status 200 has that of its event, where there is one."""
+    status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
+    return status if status is None or status >= _REFUSED else None
+
+
 def _kind(error: openai.APIError, message: str, code: str) -> type[openai.APIError]:
-    """Tells the kind by what is said, then by the code, then by the status; a stream's errors have no status."""
+    """Tells the kind by what is said, then by the code, then by the status, which not all errors of a stream have."""
     if said := next((kind for words, kind in _WORDS if words.search(message)), None):
         return said
-    status, plain = getattr(error, "status_code", None), code.lower().replace("_", "")
+    status, plain = _status(error), code.lower().replace("_", "")
     first = "" if "invalidparameter" in plain else plain.partition(".")[0]  # InternalError.Algo.InvalidParameter
     if coded := _CODES.get(plain) or _CODES.get(first):
         return coded

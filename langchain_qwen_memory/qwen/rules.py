@@ -62,6 +62,9 @@ def settle(
         server: What answers.
         goes_on: The last message is the beginning of the answer.
         template: The `chat_template_kwargs` of the call, where a user may have said the same.
+
+    Raises:
+        ValueError: If the answer is begun and the model cannot go on with one.
     """
     if knobs.get("reasoning_effort") == "none" and server != "ollama":
         knobs |= {"reasoning_effort": None, "enable_thinking": False}
@@ -71,6 +74,11 @@ def settle(
     tools = wire_tools(params.get("tools"))
     choice = wire_tool_choice(params.get("tool_choice"), tools or ())
     if server == "dashscope":
+        if goes_on and info.thinking == "always":
+            raise ValueError(
+                f"{info.name} always thinks, and while thinking no answer that is begun (partial) can be gone on with. "
+                "Leave the beginning out, or take model='qwen-plus'."
+            )
         if thinks and info.thinking != "always" and (goes_on or is_forced(choice) or _is_json_mode(answer_format)):
             knobs |= {"enable_thinking": False, "thinking_budget": None, "reasoning_effort": None}
             thinks, asked = False, False

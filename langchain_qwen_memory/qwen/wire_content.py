@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from langchain_qwen_memory.counting.templates import UNSENT
+from langchain_qwen_memory.qwen.model_errors import QwenMessageError
 
 __all__ = ["plain_text", "wire_content"]
 
@@ -44,13 +45,14 @@ def _part(block: dict[str, Any], *, raw_audio: bool) -> dict[str, Any]:
     kind = block.get("type")
     write = _WRITERS.get(str(kind))
     if write is None:
-        raise ValueError(f"A content block of type {kind!r} cannot be sent to Qwen: give {_TAKEN}.")
+        raise QwenMessageError(f"A content block of type {kind!r} cannot be sent to Qwen: give {_TAKEN}.")
     if kind in {"audio", "input_audio"} and raw_audio:
         return _open_audio(block)
     try:
         part = write(block)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"A content block of type {kind!r} lacks {error}: {sorted(block)} is what it has.") from error
+        text = f"A content block of type {kind!r} lacks {error}: {sorted(block)} is what it has."
+        raise QwenMessageError(text) from error
     extras = block.get("extras") or {}
     kept = {key: extras.get(key, block.get(key)) for key in _KEPT if key in extras or key in block}
     return part | kept
@@ -67,7 +69,7 @@ def _text(block: dict[str, Any]) -> dict[str, Any]:
 def _fetched(url: str) -> str:
     """The URL, unless it names a file of this machine: message text is no place from which files may be opened."""
     if url.startswith("file:"):
-        raise ValueError(
+        raise QwenMessageError(
             f"{url!r} is a file of this machine, which the service cannot fetch and this package does not open for a "
             "message. Read it yourself: from langchain_qwen_memory.media import media_block; media_block(path)."
         )
@@ -132,7 +134,7 @@ def _file(block: dict[str, Any]) -> dict[str, Any]:
     medium = mime.partition("/")[0]
     if medium in {"image", "video", "audio"}:
         return _WRITERS[medium]({**block, "type": medium})
-    raise ValueError(f"A file of type {mime or 'unknown'} cannot be sent to a chat model of Qwen: give {_TAKEN}.")
+    raise QwenMessageError(f"A file of type {mime or 'unknown'} cannot be sent to a chat model of Qwen: give {_TAKEN}.")
 
 
 def _uri(block: dict[str, Any], medium: str) -> str:
@@ -146,7 +148,7 @@ def _uri(block: dict[str, Any], medium: str) -> str:
     if _is_reference(data):
         return data
     if not mime:
-        raise ValueError(f"The {medium} block has bytes but no mime_type: add mime_type='{medium}/...' to it.")
+        raise QwenMessageError(f"The {medium} block has bytes but no mime_type: add mime_type='{medium}/...' to it.")
     return f"data:{mime};base64,{data}"
 
 
@@ -164,7 +166,7 @@ def _base64(block: dict[str, Any], medium: str) -> str:
     if isinstance(data, bytes | bytearray):
         return base64.b64encode(data).decode()
     if not isinstance(data, str):
-        raise ValueError(  # noqa: TRY004 - it is the block that is wrong, whatever the type of what is missing
+        raise QwenMessageError(
             f"The {medium} block has none of url, base64 and data (keys: {', '.join(sorted(block))}): "
             f"give one. Ids of uploaded files are not taken by Qwen's chat models."
         )

@@ -90,6 +90,8 @@ class Answer:
     """The usage object that is sent word for word; None: what the tally says, in the protocol's shape."""
     logprobs: bool = False
     """Whether the probability of each token of the text is sent."""
+    top_logprobs: bool = False
+    """Whether the likeliest tokens are told beside each."""
     spoken: bool = False
     """Whether the text is spoken, too."""
     created: int = field(default_factory=lambda: int(time.time()))

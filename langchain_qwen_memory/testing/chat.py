@@ -118,6 +118,7 @@ def write(meter: Meter, exchange: Exchange, request: ChatRequest, reply: Reply) 
         spelling=Spelling(request.info.vocabulary),
         usage=reply.usage,
         logprobs=bool(request.body.get("logprobs")),
+        top_logprobs=bool(request.body.get("top_logprobs")),
         spoken=speaking.wanted(request),
     )
 

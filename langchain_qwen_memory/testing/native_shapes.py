@@ -24,8 +24,6 @@ class Form:
     """The strategy of the search that was asked for; None: none."""
     sources: bool
     """The sources of the search are asked for."""
-    top_logprobs: bool
-    """The likeliest tokens are asked for beside each token."""
 
     @classmethod
     def of(cls, request: ChatRequest) -> "Form":
@@ -39,7 +37,6 @@ class Form:
             indexed=several or (bool(request.tools) and not multimodal),
             search=str(options.get("search_strategy", "turbo")) if body.get("enable_search") else None,
             sources=bool(body.get("enable_search") and options.get("enable_source")),
-            top_logprobs=bool(body.get("top_logprobs")),
         )
 
 
@@ -62,7 +59,8 @@ def _choice(answer: Answer, form: Form, index: int) -> dict[str, Any]:
         message["reasoning_content"] = answer.reasoning
     message |= {"role": "assistant", **({"tool_calls": calls} if calls else {})}
     place = {"index": index} if form.indexed else {}
-    spelled = {"logprobs": logprobs(answer.content, answer.spelling, top=form.top_logprobs)} if answer.logprobs else {}
+    told = logprobs(answer.content, answer.spelling, top=answer.top_logprobs) if answer.logprobs else None
+    spelled = {} if told is None else {"logprobs": told}
     return {"finish_reason": answer.finish_reason, **place, **spelled, "message": message}
 
 

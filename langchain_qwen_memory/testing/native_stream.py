@@ -128,7 +128,7 @@ def _output(
     if form.indexed:
         choice["index"] = index
     if answer.logprobs:
-        choice["logprobs"] = logprobs(part.content, answer.spelling, top=form.top_logprobs)
+        choice["logprobs"] = logprobs(part.content, answer.spelling, top=answer.top_logprobs)
     return {"choices": [{**choice, "finish_reason": reason}]}
 
 

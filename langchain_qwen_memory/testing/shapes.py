@@ -98,7 +98,7 @@ def spoken(answer: Answer, size: int) -> Iterator[str]:
 
 def probable(answer: Answer, text: str) -> dict[str, Any] | None:
     """The `logprobs` of a text; None where they were not asked for."""
-    return logprobs(text, answer.spelling) if answer.logprobs else None
+    return logprobs(text, answer.spelling, top=answer.top_logprobs) if answer.logprobs else None
 
 
 def whole(answer: Answer) -> dict[str, Any]:

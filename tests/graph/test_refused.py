@@ -18,9 +18,11 @@ from langchain_qwen_memory import (
     run_turn,
     transcript,
 )
-from langchain_qwen_memory.qwen.model_errors import QwenContentInspectionError, QwenServerError
+from langchain_qwen_memory.dashscope import ChatDashScope
+from langchain_qwen_memory.qwen.model_errors import QwenContentInspectionError, QwenMessageError, QwenServerError
 from langchain_qwen_memory.steps.choosing import REFUSED
 from langchain_qwen_memory.testing import Fault, LocalDashScope
+from tests.media import picture, sound
 
 CONFIG = {"configurable": {"thread_id": "t1"}}
 BAD = "a forbidden question about teapots"
@@ -159,3 +161,38 @@ def test_an_agent_goes_on_too(server, folded):
     assert not any(BAD in text for text in sent(server))
     run_turn(agent, HumanMessage("third"), CONFIG)
     assert not any(BAD in text for text in sent(server))
+
+
+UNSENDABLE = {
+    "two media at once": ("qwen3-omni-flash", [picture(), sound(1.0)]),
+    "a picture too small": ("qwen3.7-plus", [picture(5, 5)]),
+    "a film of one frame": ("qwen3.7-plus", [{"type": "video", "video": ["https://example.com/1.jpg"]}]),
+    "a file of this machine": ("qwen3.7-plus", [{"type": "image", "url": "file:///etc/cat.png"}]),
+    "a picture for a text model": ("qwen-plus", [picture()]),
+}
+
+
+@pytest.mark.parametrize("case", UNSENDABLE)
+@pytest.mark.parametrize("kind", ["graph", "agent"])
+@pytest.mark.parametrize("native", [False, True])
+async def test_what_cannot_be_sent_costs_its_question_only(server, case, kind, native):
+    """It is refused before it is sent, sync and async; later questions are answered, and the transcript has it."""
+    name, content = UNSENDABLE[case]
+    if native:
+        model = ChatDashScope(model=name, base_url=server.native_url, api_key=server.api_key)
+    else:
+        model = ChatQwen(model=name, base_url=server.base_url, api_key=server.api_key)
+    archive = InMemoryArchive()
+    if kind == "graph":
+        graph = create_chat_graph(model, archive=archive, checkpointer=InMemorySaver())
+    else:
+        graph = create_agent(model, middleware=[MemoryMiddleware(archive=archive)], checkpointer=InMemorySaver())
+    with pytest.raises(QwenMessageError):
+        run_turn(graph, HumanMessage(content), CONFIG)
+    assert server.requests == []
+    assert run_turn(graph, "hello", CONFIG)["messages"][-1].text
+    with pytest.raises(QwenMessageError):
+        await arun_turn(graph, HumanMessage(content), CONFIG)
+    assert (await arun_turn(graph, "and now?", CONFIG))["messages"][-1].text
+    asked = [turn.messages[0].content for turn in transcript(graph, CONFIG)]
+    assert asked == [content, "hello", content, "and now?"]

@@ -236,14 +236,27 @@ def test_the_service_may_say_whether_and_when(protocol, headers, times):
         model.close()
 
 
+FRAMED = {
+    "wrong key": (Fault.unauthorized(), model_errors.QwenAuthenticationError),
+    "forbidden": (Fault.forbidden(), model_errors.QwenPermissionDeniedError),
+    "unknown model": (Fault.not_found(), model_errors.QwenModelNotFoundError),
+    "too many": (Fault.rate_limit(), model_errors.QwenRateLimitError),
+    "too long": (Fault.overflow(), model_errors.QwenContextOverflowError),
+    "inspected": (Fault.inspected_input(), model_errors.QwenContentInspectionError),
+    "internal": (Fault.internal(), model_errors.QwenServerError),
+    "unavailable": (Fault.unavailable(), model_errors.QwenServerError),
+}
+
+
+@pytest.mark.parametrize("case", FRAMED)
 @pytest.mark.parametrize("framing", ["json", "event", "labelled", "nested"])
 @all_ways
-def test_a_refusal_is_the_same_error_however_it_is_framed(qwen, framing, way):
+def test_a_refusal_is_the_same_error_however_it_is_framed(server, qwen, framing, case, way):
     """As JSON, as an event under status 200, as an event that is labelled JSON, or nested."""
-    with LocalDashScope(native_refusals=framing) as server:
-        server.misbehave(Fault.unauthorized())
-        with pytest.raises(model_errors.QwenAuthenticationError):
-            answer_by(way, qwen(base_url=server.native_url, max_retries=0))
+    fault, kind = FRAMED[case]
+    server.misbehave(fault.framed(framing))
+    with pytest.raises(kind):
+        answer_by(way, qwen(max_retries=0))
 
 
 @pytest.mark.parametrize("way", ["stream", "astream"])
@@ -445,37 +458,7 @@ def test_an_error_holds_no_request_with_the_key(server, qwen, way):
     assert "sk-hidden" not in str(dict(error.response.request.headers)) + str(dict(error.request.headers))
 
 
-# --- partial, several, likely ---
-
-
-@all_ways
-def test_an_answer_that_is_begun_is_gone_on_with(server, qwen, sent, way):
-    """Thinking is off for that call; in later turns the mark is gone."""
-    begun = AIMessage("1, 2,", additional_kwargs={"partial": True})
-    answer_by(way, qwen(enable_thinking=True), [HumanMessage("count"), begun])
-    assert sent()["messages"][-1] == {"role": "assistant", "content": "1, 2,", "partial": True}
-    assert sent()["enable_thinking"] is False
-    answer_by(way, qwen(), [HumanMessage("count"), begun, AIMessage(" 3"), HumanMessage("on")])
-    assert [message.get("partial") for message in sent()["messages"]] == [None] * 4
-
-
-def test_several_answers_come_whole_only(server, qwen):
-    """All are there; a stream brings one, and says so before it is asked for."""
-    generations = qwen(n=2).generate([[HumanMessage("go")]]).generations[0]
-    assert len(generations) == 2
-    with pytest.raises(ValueError, match="n=2 choices cannot come as a stream"):
-        list(qwen().stream("go", n=2))
-    with pytest.raises(ValueError, match="cannot be streamed"):
-        qwen(n=2, streaming=True)
-
-
-@all_ways
-def test_how_likely_words_were_is_told(server, qwen, way):
-    """The same, whole and as a stream, as the other protocol tells it."""
-    server.script(*[Reply(content="Four it is.")] * 2)
-    told = answer_by(way, qwen(logprobs=True, top_logprobs=2)).response_metadata["logprobs"]
-    assert "".join(one["token"] for one in told["content"]) == "Four it is."
-    assert len(told["content"][0]["top_logprobs"]) >= 1
+# --- search ---
 
 
 @all_ways

@@ -10,6 +10,7 @@ from langchain_core import exceptions
 from langchain_qwen_memory.qwen import model_errors as errors
 from langchain_qwen_memory.testing import Fault, LocalDashScope
 from langchain_qwen_memory.testing.native import native
+from langchain_qwen_memory.testing.refusals import Refusal
 from tests.qwen.ways import all_ways, answer_by, over_both
 
 KEY = "sk-very-secret-0123456789"
@@ -151,6 +152,26 @@ def test_a_stream_that_breaks_raises_after_what_had_come(server, qwen, way, faul
     """A cut answer is never mistaken for a short one."""
     server.misbehave(fault)
     assert type(raised(qwen, way)) is kind
+
+
+@over_both
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ModelUnavailable", errors.QwenServerError),
+        ("ModelServingError", errors.QwenServerError),
+        ("BadRequest.InputDownloadFailed", errors.QwenInvalidRequestError),
+        ("Audio.DecoderError", errors.QwenInvalidRequestError),
+        ("Model.AccessDenied", errors.QwenPermissionDeniedError),
+        ("Throttling.RateQuota", errors.QwenRateLimitError),
+    ],
+)
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_an_error_in_a_stream_is_told_by_its_code(server, qwen, code, kind, way):
+    """It comes under status 200, so that nothing else tells what kind it is."""
+    server.misbehave(Fault(error=Refusal(400, code, "It failed.", kind=code), after=1))
+    with pytest.raises(kind):
+        answer_by(way, qwen(max_retries=0))
 
 
 @over_both
