@@ -32,6 +32,7 @@ from langchain_qwen_memory.steps.choosing import EASED, begun, leaving_out_refus
 from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.remembering import ahead, is_new, is_old, remembered, remembering, unread
+from langchain_qwen_memory.steps.unsaved import warn_if_unsaved
 from langchain_qwen_memory.steps.wiring import (
     CONTROL,
     Owner,
@@ -231,7 +232,9 @@ class _Nodes:
         return _Call(self.wiring, thread, means, dict(state.get("selection") or {}), state=state)
 
     def _read(self, state: Mapping[str, Any], config: RunnableConfig) -> Thread:
-        return self.wiring.read(state, _owner(config))
+        thread = self.wiring.read(state, _owner(config))
+        warn_if_unsaved(config, thread)
+        return thread
 
     def _means(self, thread: Thread, config: RunnableConfig, *, done: bool = False) -> Means:
         return Means(
