@@ -19,7 +19,7 @@ ORDERS = {"KM-3000": "已发货，预计周五送达"}
 
 
 def order_status(number: str) -> str:
-    """Look up the status of an order, such as KM-3000."""
+    """查询订单的状态。number 是订单号，例如 KM-3000。"""
     return ORDERS.get(number, "没有这个订单")
 
 
@@ -37,9 +37,9 @@ with SqliteSaver.from_conn_string(FILE) as saver:
         context_schema=ChatContext,
         checkpointer=saver,
     )
-    for question in ("我叫小李，对花生过敏。", "我的订单号是 KM-3000。", "订单到哪了？", "我对什么过敏？"):
+    for question in ("我叫小李，对花生过敏。", "查询订单 KM-3000 的状态。", "我对什么过敏？"):
         state = agent.invoke({"messages": question}, thread, context=alice)
         print(f"> {question}\n{state['messages'][-1].text}")
     report = read_reports(agent, thread)[-1]
-    print(f"turn {report['turn']}: {report['kept']} turns kept, {report['view_tokens']} of {report['limit']} tokens")
+    print(f"the last view: {report['kept']} turns word for word, {report['view_tokens']} of {report['limit']:,} tokens")
     print(f"{len(transcript(agent, thread, context=alice))} turns in the transcript")

@@ -99,5 +99,9 @@ for named, memories in MEMORIES.items():
     told, last = play(memories)
     print(row(named, told, last))
     drawn[named] = [report["view_tokens"] for report in told]
+print("""
+calls: of the model, for answers and summaries · sent: tokens of all prompts · cached: how much of them at cache price
+view: tokens of the last prompt · prefix: how much of a prompt began like the one before · recalled: turns with a recall
+knows: whether the last answer has what the first message said""")
 if importlib.util.find_spec("matplotlib"):
     draw(drawn)

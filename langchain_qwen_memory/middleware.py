@@ -43,6 +43,7 @@ from langchain_qwen_memory.steps.choosing import chosen_for
 from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.remembering import archive_failed, to_archive, unread, without_vectors
+from langchain_qwen_memory.steps.unsaved import warn_if_unsaved
 from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring, as_memories, open_archive, owner_of, with_window
 
 _UNANSWERED = 256
@@ -209,6 +210,7 @@ class MemoryMiddleware(AgentMiddleware[AgentMemoryState, Any, Any]):
         thread = seen.with_system(thread, thread.stored_system)
         if not thread.turns:
             return None
+        warn_if_unsaved(get_config(), thread)
         call = ModelCall(request=request, seen=seen, thread=thread, means=_means(seen, thread))
         call.go_on(chosen_for(state, thread))
         if call.chosen is None and (before := self._unanswered.get(call.key)) is not None:

@@ -42,6 +42,7 @@ from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.remembering import ahead, is_new, is_old, remembered, remembering, unread
 from langchain_qwen_memory.steps.storable import storable
+from langchain_qwen_memory.steps.unsaved import warn_if_unsaved
 from langchain_qwen_memory.steps.wiring import (
     CONTROL,
     Owner,
@@ -242,7 +243,9 @@ class _Nodes:
         return _Call(self.wiring, thread, means, chosen_for(state, thread), state=state)
 
     def _read(self, state: Mapping[str, Any], config: RunnableConfig) -> Thread:
-        return self.wiring.read(state, _owner(config))
+        thread = self.wiring.read(state, _owner(config))
+        warn_if_unsaved(config, thread)
+        return thread
 
     def _means(self, thread: Thread, config: RunnableConfig, *, done: bool = False) -> Means:
         return Means(

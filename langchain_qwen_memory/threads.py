@@ -141,7 +141,7 @@ def forget(graph: Any, *, user: Any = "", thread: str | None = None) -> int:
 
     Raises:
         MemoryOptionError: All threads are to go and there is no archive that knows them.
-        ThreadError: The thread is another user's.
+        ThreadError: The thread is another user's, or `thread` is not its name.
     """
     owner, removed = _user(user), 0
     archive, saver = wiring_of(graph).archive, _saver(graph)
@@ -185,6 +185,8 @@ def _config(thread: str) -> RunnableConfig:
 
 
 def _named(archive: Archive | None, user: str, thread: str | None) -> list[str]:
+    if thread is not None and not isinstance(thread, str):
+        raise ThreadError(f'thread={thread!r} is no name of a thread; write forget(graph, user=..., thread="t1").')
     if thread is not None:
         return [thread]
     if archive is None:

@@ -336,3 +336,12 @@ def test_a_thread_is_forgotten_only_if_the_person_means_it(at_server, server):
     assert asked(server) == [("user", "Who am I?")]
     child.sendline("/exit")
     assert leave(child) == 0
+
+
+def test_a_wrong_option_is_one_clear_line(start):
+    """What the model refuses is told in its own words, without those of the library that checks it."""
+    child = start("--region", "mars", DASHSCOPE_API_KEY="sk-nobodys")
+    child.expect("error: region='mars' is not known: give one of beijing")
+    child.expect(pexpect.EOF)
+    assert "validation error" not in child.before
+    assert leave(child) == 1

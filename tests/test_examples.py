@@ -16,7 +16,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SAYS = {
     "quickstart.py": ["你说过：我叫小李，对花生过敏。"],
-    "agent.py": ["4 turns in the transcript", "你说过：我叫小李，对花生过敏。"],
+    "agent.py": ["order_status 返回：已发货", "3 turns in the transcript", "你说过：我叫小李，对花生过敏。"],
     "existing_chain.py": ["你说过：我借的书《三体》，周五要还。"],
     "own_memory.py": ["门禁密码是 4711", "turns in the view"],
     "own_graph.py": ["order_status 返回：已发货", "3 questions; 3 turns in the archive"],
@@ -33,7 +33,7 @@ SAYS = {
         "退款已批准",
         "8 turns in the transcript",
     ],
-    "picture_chat.py": ["我收到了1 image", "第一张图"],
+    "picture_chat.py": ["我收到了 1 张图片", "第一张图"],
 }
 
 

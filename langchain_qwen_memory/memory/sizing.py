@@ -56,7 +56,7 @@ class Sizes:
                     f'trigger={self.trigger!r}: write ("cost", "auto"), or ("cost", 150) if a turn adds 150 tokens.'
                 )
             case _:
-                checked_size("trigger", self.trigger)
+                checked_size("trigger", self.trigger, also=' A summary also takes ("cost", "auto").')
         self._check_numbers()
 
     def _check_numbers(self) -> None:

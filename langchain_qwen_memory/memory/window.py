@@ -16,8 +16,8 @@ CEILING: Size = ("fraction", 0.7)
 """However large `trigger` is, the window leaves room for what else a prompt holds."""
 
 
-def checked_size(name: str, size: object) -> Size:
-    """Give `size` back if it is one, else say what is accepted."""
+def checked_size(name: str, size: object, *, also: str = "") -> Size:
+    """Give `size` back if it is one, else say what is accepted, and what else is."""
     accepted = '("tokens", 8_000), ("turns", 40) or ("fraction", 0.7)'
     match size:
         case ("tokens" | "turns" as kind, int(number)) if number > 0 and not isinstance(number, bool):
@@ -25,7 +25,7 @@ def checked_size(name: str, size: object) -> Size:
         case ("fraction", float(number)) if 0 < number <= 1:
             return ("fraction", number)
         case _:
-            raise MemoryOptionError(f"{name}={size!r} is not a size; write {accepted}.")
+            raise MemoryOptionError(f"{name}={size!r} is not a size; write {accepted}.{also}")
 
 
 LEAP = 0.75

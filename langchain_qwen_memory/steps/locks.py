@@ -142,8 +142,8 @@ def lock_of(graph: Any, config: RunnableConfig) -> TurnLock:
 @contextmanager
 def alone(graph: Any, config: RunnableConfig, context: Any, archive: Archive | None) -> Iterator[None]:
     """Be the only run of a thread: in this process, then in all that share the archive, as far as it can."""
+    owner = owner_of(config, context)
     with lock_of(graph, config).held(), ExitStack() as stack:
-        owner = owner_of(config, context)
         if archive is not None and owner.thread:
             try:
                 stack.enter_context(archive.hold(owner.user, owner.thread))
@@ -155,8 +155,8 @@ def alone(graph: Any, config: RunnableConfig, context: Any, archive: Archive | N
 @asynccontextmanager
 async def aalone(graph: Any, config: RunnableConfig, context: Any, archive: Archive | None) -> AsyncIterator[None]:
     """`alone`, async."""
+    owner = owner_of(config, context)
     async with lock_of(graph, config).aheld(), AsyncExitStack() as stack:
-        owner = owner_of(config, context)
         if archive is not None and owner.thread:
             try:
                 await stack.enter_async_context(archive.ahold(owner.user, owner.thread))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -51,8 +51,12 @@ def owner_of(config: RunnableConfig, context: Any) -> Owner:
     """Read the thread from the config and the user from the context, which is not stored in checkpoints.
 
     Raises:
-        ThreadError: One of them is no text that could be stored and told from others.
+        ThreadError: Config or context is something else, or an id is no text that could be stored and told from others.
     """
+    if not isinstance(config, Mapping):
+        raise ThreadError(f'{config!r} is no config; write {{"configurable": {{"thread_id": {config!r}}}}}.')
+    if isinstance(context, str | int):
+        raise ThreadError(f'context={context!r} names nobody; write context={{"user_id": {str(context)!r}}}.')
     user = context.get("user_id") if isinstance(context, Mapping) else getattr(context, "user_id", None)
     thread = config.get("configurable", {}).get("thread_id")
     owner = Owner(user="" if user is None else str(user), thread="" if thread is None else str(thread))
@@ -263,26 +267,32 @@ class Wiring:
 
 
 def as_memories(memory: Memory | Sequence[Memory] | None) -> tuple[Memory, ...]:
-    """One memory, several or none, as a tuple."""
+    """One memory, several or none, as a tuple; what is no memory is in it too, for `Wiring` to refuse."""
     if memory is None:
         return ()
-    return (memory,) if isinstance(memory, Memory) else tuple(memory)
+    several = isinstance(memory, Iterable) and not isinstance(memory, str)
+    return tuple(memory) if several else (memory,)  # type: ignore[arg-type,return-value]
 
 
 def with_window(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
     """Where no memory lets turns leave, a window does: a thread has no end, a prompt has."""
-    return memories if any(memory.moves_edge for memory in memories) else (WindowMemory(), *memories)
+    moves = any(isinstance(memory, Memory) and memory.moves_edge for memory in memories)
+    return memories if moves else (WindowMemory(), *memories)
 
 
 def open_archive(archive: Archive | str | PathLike[str] | None) -> Archive | None:
     """Open an archive by its path or URL, or give back the one that is open.
 
     Raises:
-        MemoryOptionError: A URL of a database that is not supported.
+        MemoryOptionError: A URL of a database that is not supported, or nothing that names an archive.
         ImportError: A Postgres URL without psycopg.
     """
     if archive is None or isinstance(archive, Archive):
         return archive
+    if not isinstance(archive, str | PathLike):
+        raise MemoryOptionError(
+            f'archive={archive!r} is neither a path, a URL nor an Archive; write archive="chat.db".'
+        )
     path = str(archive)
     if path.startswith(("postgresql://", "postgres://")):
         from langchain_qwen_memory.archive.postgres.archive import PostgresArchive

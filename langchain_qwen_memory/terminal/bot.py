@@ -205,5 +205,10 @@ def words(message: BaseMessage | None) -> str:
 
 
 def first_words(error: BaseException) -> str:
-    """An error's text on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """An error's text on one line; pydantic's without what it says around the text."""
+    from pydantic import ValidationError
+
+    text = str(error)
+    if isinstance(error, ValidationError):
+        text = "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors())
+    return " ".join(text.replace("Value error, ", "").split()) or type(error).__name__

@@ -197,7 +197,7 @@ def forget(place: Place, user: str, thread: str | None, say: Say, *, yes: bool, 
 def _agreed(user: str, thread: str | None, turns: int, say: Say) -> bool:
     if not sys.stdin.isatty():
         raise MisuseError(say("needs_yes"))
-    key = "ask_thread" if thread is not None else "ask_user"
+    key = "ask_user" if thread is None else "ask_thread" if user else "ask_thread_alone"
     typer.echo(clean(say(key, thread=thread, user=user or '""', turns=say.turns(turns))) + " ", nl=False, err=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes", "是", "好", "确定"}
 

@@ -152,6 +152,7 @@ TEXTS: Mapping[str, str] = {
     "file_there": "--output {file}：文件已存在；加 --resume 接着写，或换一个名字",
     "no_file": "没有文件 {file}",
     "ask_thread": "要忘记会话 {thread}（用户 {user}，{turns} 轮）吗？不能撤销。[y/N]",
+    "ask_thread_alone": "要忘记会话 {thread}（{turns} 轮）吗？不能撤销。[y/N]",
     "ask_user": "要忘记用户 {user} 的所有会话（{turns} 轮）吗？不能撤销。[y/N]",
     "kept_all": "什么都没有删除。",
     "needs_yes": "没有人可以确认；加 --yes",

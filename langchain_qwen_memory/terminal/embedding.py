@@ -33,6 +33,7 @@ def embeddings_of(options: ChatOptions, say: Say, *, server: tuple[str, str] | N
     if options.embeddings != "qwen":
         return _local(str(options.embeddings))
     from langchain_qwen_memory.embeddings import QwenEmbeddings
+    from langchain_qwen_memory.terminal.bot import first_words
 
     given: dict[str, Any] = {"model": MODEL}
     if server is not None:
@@ -45,7 +46,7 @@ def embeddings_of(options: ChatOptions, say: Say, *, server: tuple[str, str] | N
     try:
         return QwenEmbeddings(**{name: value for name, value in given.items() if value is not None})
     except ValueError as error:
-        raise MisuseError(" ".join(str(error).split())) from error
+        raise MisuseError(first_words(error)) from error
 
 
 def _local(name: str) -> Embeddings:

@@ -159,6 +159,7 @@ TEXTS: Mapping[str, str] = {
     "file_there": "--output {file}: the file is there already; give --resume to go on with it, or another name",
     "no_file": "there is no file {file}",
     "ask_thread": "Forget thread {thread} of user {user} ({turns})? It cannot be undone. [y/N]",
+    "ask_thread_alone": "Forget thread {thread} ({turns})? It cannot be undone. [y/N]",
     "ask_user": "Forget all threads of user {user} ({turns})? It cannot be undone. [y/N]",
     "kept_all": "Nothing was forgotten.",
     "needs_yes": "nobody is there to be asked; give --yes",

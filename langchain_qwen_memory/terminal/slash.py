@@ -155,7 +155,8 @@ class Commands:
         archive = session.bot.wiring.archive
         assert archive is not None
         turns = session.loop.run(archive.acount(user, name))
-        asked = self._say("ask_thread", thread=name, user=user or '""', turns=self._say.turns(turns))
+        key = "ask_thread" if user else "ask_thread_alone"
+        asked = self._say(key, thread=name, user=user, turns=self._say.turns(turns))
         if words.lower() not in {"--yes", "-y"} and session.lines.read(clean(f"{asked} ")).lower() not in _YES:
             session.note("kept_all")
             return

@@ -26,7 +26,10 @@ TEXTS = {
         "noted": "好的，我收到了：{}",
         "hello": "你好！我是本地替身，不是千问；我只根据收到的消息回答。",
         "tool": "{} 返回：{}",
-        "media": "我收到了{}，但替身看不懂它的内容。",
+        "media": "我收到了 {}，但替身看不懂里面的内容。",
+        "image": "{} 张图片",
+        "video": "{} 段视频",
+        "audio": "{} 段音频",
         "thought": "我是本地替身，不是千问。收到 {} 条消息（{}）。最新的问题：{}\n{}",
         "found": "第 {} 条（{}）里有：{}",
         "not found": "没有一条消息与它有关。",
@@ -43,7 +46,10 @@ TEXTS = {
         "noted": "Noted: {}",
         "hello": "Hello! I am the local stand-in, not Qwen; I answer you from the messages I am given.",
         "tool": "{} returned: {}",
-        "media": "I was given {}, but a stand-in cannot see what is in it.",
+        "media": "I was given {}, but a stand-in cannot see or hear what is in it.",
+        "image": "{} image(s)",
+        "video": "{} video(s)",
+        "audio": "{} recording(s)",
         "thought": "I am the local stand-in, not Qwen. I was given {} messages ({}). The newest question: {}\n{}",
         "found": "Message {} ({}) holds: {}",
         "not found": "No message is about it.",
@@ -115,7 +121,7 @@ def _talking(request: ChatRequest) -> Reply:
     if last.role == "tool":
         return _reply(request, _results(request), "result")
     if last.media:
-        things = ", ".join(f"{count} {kind}" for kind, count in Counter(last.media).items())
+        things = ", ".join(texts[kind].format(count) for kind, count in Counter(last.media).items())
         return _reply(request, texts["media"].format(things), "not found")
     if _GREETING.match(newest(request.said)) or not asked:
         return _reply(request, texts["hello"], "plain")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 100
 """Characters of a thread's name."""
-_NAMED = 40
+_NAMED = 28
 """Characters of a question that a new thread is named by."""
 _MOMENTS = 60
 """Turns that are looked back on."""

@@ -45,7 +45,7 @@ class Handlers:
         """Go to a thread, or begin one of that name."""
         name = (name or "").strip()
         if not name or len(name) > LONGEST_NAME:
-            gr.Warning(self._words("bad_thread", most=LONGEST_NAME))
+            self._warn("bad_thread", most=LONGEST_NAME)
             return {self._parts.name: ""}
         return self._to(name)
 
@@ -69,7 +69,7 @@ class Handlers:
         try:
             await self._desk.check(thread)
         except ThreadError:  # its name is all that is told of it
-            gr.Warning(self._words("not_yours", thread=thread))
+            self._warn("not_yours", thread=thread)
             thread = ""
             yield {self._parts.thread: thread}
         running = self._desk.turn(run) or self._desk.running(thread)
@@ -89,10 +89,10 @@ class Handlers:
         try:
             content = content_of(text, files)
         except NotAPictureError as error:
-            gr.Warning(self._words("bad_picture", name=error))
+            self._warn("bad_picture", name=error)
             return {self._parts.run: 0}
         if files and not self._desk.sees:
-            gr.Warning(self._words("no_pictures", model=self._desk.model))
+            self._warn("no_pictures", model=self._desk.model)
             return {self._parts.run: 0}
         name = thread or await self._desk.name_for(text or self._words("picture"))
         return self._begin(name, content)
@@ -142,7 +142,7 @@ class Handlers:
         if turn is None or self._is_busy(run):
             return gr.skip()
         if turn == await self._desk.newest(thread):
-            gr.Info(self._words("branch_newest"))
+            self._tell("branch_newest")
         else:
             await self._went_back(thread, turn)
         return gr.skip()
@@ -150,16 +150,16 @@ class Handlers:
     async def _went_back(self, thread: str, turn: int) -> bool:
         went = await self._desk.go_back(thread, turn)
         if went:
-            gr.Info(self._words("branched", turn=turn + 1) if turn >= 0 else self._words("branched_start"))
+            self._tell("branched" if turn >= 0 else "branched_start", turn=turn + 1)
         else:
-            gr.Warning(self._words("branch_gone", turn=turn + 1))
+            self._warn("branch_gone", turn=turn + 1)
         return went
 
     async def go_over(self, thread: str, checkpoint: str | None, run: int) -> Changes:
         """Let the thread stand where a branch ended."""
         if checkpoint and not self._is_busy(run):
             await self._desk.go_over(thread, checkpoint)
-            gr.Info(self._words("resumed"))
+            self._tell("resumed")
         return gr.skip()
 
     # -- forgetting
@@ -179,14 +179,20 @@ class Handlers:
         if not thread or self._is_busy(run):
             return gr.skip()
         await self._desk.forget(thread)
-        gr.Info(self._words("forgotten", thread=thread))
+        self._tell("forgotten", thread=thread)
         return self._to("")
+
+    def _tell(self, key: str, **values: Any) -> None:
+        gr.Info(self._words(key, **values))
+
+    def _warn(self, key: str, **values: Any) -> None:
+        gr.Warning(self._words(key, **values))
 
     def _is_busy(self, run: int) -> bool:
         running = self._desk.turn(run)
         if running is None or running.done:
             return False
-        gr.Warning(self._words("busy"))
+        self._warn("busy")
         return True
 
     # -- looking at a turn

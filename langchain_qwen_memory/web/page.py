@@ -194,7 +194,7 @@ def _plot(column: str, label: str, colour: dict[str, str], words: Words) -> gr.L
         color="what",
         color_map=colour,
         x_title=words("which_turn"),
-        y_title=" ",
+        y_title=label,
         color_title=" ",
         height=190,
         label=label,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from langchain_qwen_memory.web.turns import Running
 
 Changes = dict[Any, Any]
-_LABEL = 30
-"""Characters of a name or a question in a list."""
+_LABEL = 34
+"""Characters of a name or a question in a list: a new thread's name with the number that tells it from others."""
 _SHORT = 24
 """The same, where a line has less room."""
 
@@ -198,7 +198,7 @@ class Shows:
             parts.recalled: telling.recalled(await self._desk.recalled(thread, chosen[0]), self._words),
             parts.summary: self._summary(past, chosen[0]),
             parts.tokens: tokens,
-            parts.money: gr.LinePlot(value=money, label=label, visible=bool(currency)),
+            parts.money: gr.LinePlot(value=money, label=label, y_title=label, visible=bool(currency)),
         }
 
     def _choices(self, past: Past, chosen: Moment) -> gr.Dropdown:

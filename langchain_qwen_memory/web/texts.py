@@ -19,8 +19,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "placeholder": ("问点什么", "Ask something"),
     "placeholder_media": ("问点什么，或放一张图片", "Ask something, or drop a picture"),
     "empty_chat": (
-        "**新会话。** 说点什么；旧的轮次离开提示词，留在归档里；旁边能看到记忆做了什么。",
-        "**A new thread.** Say something. Old turns leave the prompt and stay in the archive; see the panel beside.",
+        "**新会话。** 说点什么；旧的轮次离开提示词，留在归档里；“记忆做了什么”里能看到每一轮。",
+        "**A new thread.** Say something. Old turns leave the prompt, not the archive; “What memory did” shows how.",
     ),
     "earlier": ("显示更早的轮次", "Show earlier turns"),
     "thinking": ("思考", "Thinking"),
@@ -75,16 +75,16 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "branch": ("从这一轮接着说", "Go on from this turn"),
     "branch_newest": ("这是最新的一轮：直接接着说。", "This is the newest turn: just go on."),
     "branched": (
-        "会话回到了第 {turn} 轮之后。之前的走向还在左边的“分支”里。",
-        "The thread stands after turn {turn} again. What came after it is under Branches.",
+        "会话回到了第 {turn} 轮之后。之后说过的还在会话列表下面，选中就能回去。",
+        "The thread stands after turn {turn} again. What came after it is below the list of threads.",
     ),
     "branched_start": (
-        "会话回到了开头。之前的走向还在“分支”里。",
-        "Back at the start. What was said is under Branches.",
+        "会话回到了开头。说过的还在会话列表下面，选中就能回去。",
+        "Back at the start. What was said is below the list of threads.",
     ),
     "branch_gone": ("找不到第 {turn} 轮的检查点。", "The checkpoint of turn {turn} is not there any more."),
     "branches": ("分支", "Branches"),
-    "branches_info": ("这个会话离开过的走向；选一个就回去。", "Ways this thread has left; choose one to go back."),
+    "branches_info": ("这个会话的其他分支；选一个就回去。", "Branches this thread has left; choose one to go back."),
     "branch_line": ("{turns} 轮 · {said}", "{turns} · {said}"),
     "resumed": ("回到了这个分支。", "Back on this branch."),
     # the panel

@@ -178,7 +178,7 @@ def test_media_are_counted_not_seen(client):
     answer = client.say(
         {"role": "user", "content": [*parts, {"type": "text", "text": "What is it?"}]}, model="qwen-vl-max"
     )
-    assert answer == "I was given 2 image, but a stand-in cannot see what is in it."
+    assert answer == "I was given 2 image(s), but a stand-in cannot see or hear what is in it."
 
 
 def test_after_a_tool_it_says_what_the_tool_returned(client):

@@ -35,10 +35,10 @@ def test_three_turns_and_a_reload(tab):
     """A thread is named by its first question, remembers, and is the same after a reload; thinking is folded away."""
     one = tab().open()
     one.ask("My name is Anna and I keep bees.", "I am allergic to hazelnuts.", "What am I allergic to?")
+    until(lambda: "stand-in, not Qwen" not in " ".join(one.said("bot")))  # the last thought is folded, too
     asked, told = one.said(), one.said("bot")
     assert asked == ["My name is Anna and I keep bees.", "I am allergic to hazelnuts.", "What am I allergic to?"]
     assert "hazelnuts" in told[-1]
-    assert "stand-in, not Qwen" not in " ".join(told)
     assert one.page.locator("#qm-chat .thought-group").count() == 3
     assert "thread=My%20name%20is%20Anna" in one.page.url
     one.page.locator("#qm-chat .thought-group .title").last.click()
@@ -191,6 +191,25 @@ def test_a_thread_is_forgotten_after_one_has_said_yes(tab):
     until(lambda: one.said() == [])
     one.open("?thread=secret").ask("What is the password?")
     assert "swordfish" not in " ".join(one.said("bot"))
+
+
+def test_threads_that_begin_alike_are_told_apart(tab):
+    """Two threads of one long question have names that differ where the list shows it."""
+    one = tab()
+    for _ in range(2):
+        one.open().ask("把从杭州到苏州的三天行程写下来，每天只走一个地方，晚上都住在平江路附近。")
+    alike = [line for line in one.threads() if line.startswith("把从杭州到苏州")]
+    assert len({line.partition(" · ")[0] for line in alike}) == len(alike) == 2
+
+
+def test_notices_speak_the_page_s_language(tab):
+    """Gradio heads its notices in English; on the Chinese page they are headed in Chinese."""
+    one = tab(locale="zh-CN").open("?thread=chinese").ask("你好")
+    one.page.click("#qm-back")
+    one.wait_for(".toast-body", "这是最新的一轮")
+    title = one.page.locator(".toast-title")
+    assert title.evaluate("title => getComputedStyle(title, '::before').content") == '"提示"'
+    assert title.evaluate("title => getComputedStyle(title).fontSize") == "0px"
 
 
 def test_threads_are_switched_and_begun(tab):

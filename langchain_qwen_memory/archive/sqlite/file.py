@@ -227,6 +227,8 @@ class SqliteFile:
     def _tell(self, error: sqlite3.Error) -> str:
         folder = Path(self.path).absolute().parent
         fix = FIXES.get(_code(error), "see the error that caused this one")
+        if Path(self.path).is_dir():
+            fix = "it is a folder: name a file in it, as in {path}/chat.db"
         fix = fix.format(path=self.path, folder=folder, timeout=self.timeout)
         return f"the archive {self.path} failed: {error}; {fix}"
 
