@@ -199,6 +199,6 @@ def test_recorded_requests_are_taken_and_counted_alike(native):
         exact += off == 0
         if off:
             differing.append((name, off))
-    assert refused == ["multimodal-generation-audio-nosse", "single-generation-message-reasoning-nosse"]
+    assert refused == ["single-generation-message-reasoning-nosse"]
     assert exact >= 74
     assert len(differing) <= 5
