@@ -17,7 +17,7 @@ chat: $(VENV)/.installed ## talk to Qwen in the terminal (without a key: to the 
 	@$(BIN)/qwen-memory chat $(ARGS)
 
 web: $(VENV)/.installed-web ## talk to Qwen in the browser, and see what memory does
-	@$(BIN)/qwen-memory web $(ARGS)
+	@$(BIN)/qwen-memory web $(ARGS) || [ $$? -eq 130 ] # Ctrl-C is how one leaves it
 
 test: $(VENV)/.installed-dev ## run the tests
 	LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest $(ARGS)

@@ -112,6 +112,7 @@ async def _serve(
     desk = Desk(await open_bot(options, say))
     try:
         app = application(desk, door, language=place.language, stand_in=options.stands_in)
+        await asyncio.sleep(0)  # Ctrl-C while it was made ends it here; within uvicorn it would end in a traceback
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_PATIENCE
         )
@@ -169,7 +170,8 @@ def application(desk: Desk, door: Door, *, language: Language | None = None, sta
     async def no_icon(_request: Request) -> Response:
         return Response(status_code=204)
 
-    app: Any = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    quiet: Any = {"auto_configure": False}  # newer versions would export traces wherever the environment says
+    app: Any = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry=quiet)
     app.add_route("/", choose)
     app.add_route("/manifest.json", manifest)
     app.add_route("/favicon.ico", no_icon)
