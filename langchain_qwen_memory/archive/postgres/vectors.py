@@ -5,8 +5,9 @@ Which turns lack a vector in a space is written down in the transaction that add
 Spaces are changed under a lock that appends share, so that no turn slips in between.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from langchain_qwen_memory.archive.base import root_key
 from langchain_qwen_memory.archive.embedding import Space, check_space
@@ -18,13 +19,19 @@ from langchain_qwen_memory.errors import ArchiveError, EmbeddingMismatchError
 if TYPE_CHECKING:
     from langchain_qwen_memory.archive.embedding import Vectors
 
-__all__ = ["LATE", "Spaces", "Stored", "current", "kind", "late_of", "literal", "table"]
+__all__ = ["LATE", "LISTED", "Spaces", "Stored", "current", "kind", "late_of", "listed", "literal", "table"]
+
+T = TypeVar("T")
 
 LONGEST_VECTOR = 2_000
 """Numbers of a vector that pgvector stores and indexes in four bytes each; longer ones take two."""
 LONGEST = 4_000
 """Numbers of a vector that a row holds at all."""
 LATE = "SELECT t.id, t.key, t.body FROM {s}qwen_memory_missing m JOIN {s}qwen_memory_turns t ON t.id = m.turn "
+LISTED = "SELECT json_agg(json_build_array(id, name, dimension, state) ORDER BY id) FROM {s}qwen_memory_spaces"
+"""All spaces as one value."""
+REMEMBERED = 10_000
+"""Users that are known to have vectors, so that their next question is embedded without asking first."""
 _OF_USER = f"{LATE} WHERE m.space = %s AND m.owner = ({{user}}) AND m.tries = 0 ORDER BY m.turn LIMIT %s"
 _REFUSED = (
     f"{LATE} WHERE m.space = %s AND m.owner = ({{user}}) AND m.tries BETWEEN 1 AND %s ORDER BY m.tries, m.turn LIMIT 1"
@@ -63,6 +70,13 @@ class Stored(NamedTuple):
     """`current` or `building`."""
 
 
+def listed(told: Sequence[Sequence[Any]] | None) -> list[Stored]:
+    """The spaces that `LISTED` tells."""
+    return [
+        Stored(number, Space(name=name, dimension=dimension), state) for number, name, dimension, state in told or []
+    ]
+
+
 def current(known: Iterable[Stored]) -> Stored | None:
     """The space that is searched."""
     return next((one for one in known if one.state == "current"), None)
@@ -80,7 +94,7 @@ def kind(dimension: int) -> str:
 
 def literal(vector: "Vectors") -> str:
     """A vector as pgvector reads it, each number exactly."""
-    return "[" + ",".join(f"{number:.9g}" for number in vector.tolist()) + "]"
+    return "[" + ",".join(map(repr, vector.tolist())) + "]"
 
 
 class Spaces:
@@ -91,11 +105,13 @@ class Spaces:
         self.place = place
         self._lock = lock_key(schema, "spaces")
         self._hnsw = hnsw
+        self.seen: list[Stored] | None = None
+        self._having: set[tuple[bytes, int]] = set()
 
     def known(self) -> Op[list[Stored]]:
         """All spaces."""
-        rows = yield Query("SELECT id, name, dimension, state FROM {s}qwen_memory_spaces ORDER BY id")
-        return [Stored(row[0], Space(name=row[1], dimension=row[2]), row[3]) for row in rows]
+        rows = yield Query(LISTED)
+        return listed(rows[0][0])
 
     def fitting(self, known: Sequence[Stored], given: Space) -> list[Stored]:
         """The spaces that vectors of these embeddings belong to; none if nobody's vectors are there yet.
@@ -113,6 +129,18 @@ class Spaces:
         if refused and not fitting:
             raise refused
         return fitting
+
+    def seen_by(self, embedded: "Callable[[list[Stored]], T]") -> Op[tuple[list[Stored], T]]:
+        """What a function says of the spaces as they were seen last; as they are now if these do not fit.
+
+        Raises:
+            EmbeddingMismatchError: these do not either.
+        """
+        if self.seen is not None:
+            with suppress(EmbeddingMismatchError):
+                return self.seen, embedded(self.seen)
+        self.seen = yield from self.known()
+        return self.seen, embedded(self.seen)
 
     def share(self) -> Op[None]:
         """Keep the spaces as they are to the end of the transaction."""
@@ -233,12 +261,21 @@ class Spaces:
         return there, [late_of(*row) for row in rows]
 
     def comparable(self, user: str, given: Space) -> Op[bool]:
-        """Whether a user has vectors that a question's vector can be compared with."""
-        searched = current(self.fitting((yield from self.known()), given))
+        """Whether a user has vectors that a question's vector can be compared with.
+
+        Who had some is not asked for again: that they are gone costs one embedding, and the search says what is there.
+        """
+        if any((digest(user), one.id) in self._having and one.space.name == given.name for one in self.seen or ()):
+            return True
+        self.seen = yield from self.known()
+        searched = current(self.fitting(self.seen, given))
         if searched is None or searched.space.dimension is None:
             return False
         held = f"SELECT EXISTS (SELECT FROM {table(searched.id)} WHERE owner = ({_USER}))"  # noqa: S608 - a number
         rows = yield Query(held, (digest(user),))
+        if rows[0][0]:
+            self._having = self._having if len(self._having) < REMEMBERED else set()
+            self._having.add((digest(user), searched.id))
         return bool(rows[0][0])
 
 
