@@ -1,5 +1,6 @@
 """Asks a Postgres server all that a search needs to know, in one statement and so of one state of the database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["FOUND_NEAR", "Near", "Told", "ask", "owner_of", "places"]
 
 FOUND_NEAR = 400
-"""Turns that an HNSW index is asked for; fusion takes the others for as far away as the last of them."""
+"""Turns that an HNSW index is asked for; as many are compared for their words, and as many to know the rest by."""
 
 _LINE = """
 line(branch, last) AS (
@@ -43,6 +44,7 @@ _NEAREST = f"""
     ORDER BY away LIMIT {FOUND_NEAR}) nearest)
 """  # noqa: S608
 """The condition sets what the index reads when it is first asked, for this statement alone."""
+_OF_TURNS = _EXACT.replace("owner = %(owner)s", "turn = ANY(%(turns)s)").replace("(SELECT", "SELECT", 1).rstrip()[:-1]
 _ASK = f"""
 WITH RECURSIVE {_LINE}, {{asked}}
 SELECT (SELECT id FROM {{s}}qwen_memory_users WHERE digest = %(user)s),
@@ -77,8 +79,16 @@ class Near:
 
     def statement(self, turns: int) -> str:
         """The part of the statement that compares."""
+        return self._written(_NEAREST if self.asks_index(turns) else _EXACT)
+
+    def of_turns(self, turns: Sequence[int]) -> Op[bytes | None]:
+        """These turns and their cosines."""
+        values = {"vector": literal(self.vector), "turns": [*turns]}
+        packed: bytes | None = (yield Query(self._written(_OF_TURNS), values))[0][0]
+        return packed
+
+    def _written(self, statement: str) -> str:
         assert self.space.space.dimension is not None
-        statement = _NEAREST if self.asks_index(turns) else _EXACT
         return statement.replace("{table}", table(self.space.id)).replace("{kind}", kind(self.space.space.dimension))
 
 

@@ -12,7 +12,7 @@ from langchain_qwen_memory.archive.base import Hit
 from langchain_qwen_memory.archive.finding.fusion import Candidates, fused
 from langchain_qwen_memory.archive.finding.ranking import bm25, in_reach, leaders
 from langchain_qwen_memory.archive.hybrid import Question
-from langchain_qwen_memory.archive.postgres.asking import Near, Told, ask, owner_of, places
+from langchain_qwen_memory.archive.postgres.asking import FOUND_NEAR, Near, Told, ask, owner_of, places
 from langchain_qwen_memory.archive.postgres.mentions import Scale, postings, rows_of
 from langchain_qwen_memory.archive.postgres.ops import Op, Query, digest, raw
 from langchain_qwen_memory.archive.postgres.places import Held, Kept
@@ -45,7 +45,7 @@ def hits(question: Question, near: Near | None, kept: Kept, scale: Scale) -> Op[
     held, told = yield from _told(question, near, kept)
     if told is None:
         return [], None
-    candidates = _candidates(question, near, held, told, scale)
+    candidates = yield from _candidates(question, near, held, told, scale)
     if not len(candidates.ids):
         return [], told.spaces
     scores = np.asarray(fused(candidates), dtype=np.float64)
@@ -74,7 +74,7 @@ def _told(question: Question, near: Near | None, kept: Kept) -> Op[tuple[Held, T
         held = None
 
 
-def _candidates(question: Question, near: Near | None, held: Held, told: Told, scale: Scale) -> Candidates:
+def _candidates(question: Question, near: Near | None, held: Held, told: Told, scale: Scale) -> Op[Candidates]:
     import numpy as np
 
     lineages = np.frombuffer(told.reach or b"", dtype=[("branch", ">i8"), ("last", ">i4")]).tolist()
@@ -85,24 +85,46 @@ def _candidates(question: Question, near: Near | None, held: Held, told: Told, s
         order = np.argsort(table["turn"])
     numbers = table["turn"]
     mentions = postings(told.words or [], numbers, order, scale)
+    lexical = bm25(table["length"].astype(np.int64), np.ones(len(table), dtype=np.bool_), mentions)
+    dense = None
+    if near is not None:
+        dense = _cosines(told.dense, numbers, order)
+        if near.asks_index(len(held.table)):
+            dense = yield from _filled(dense, near, lexical, numbers, order)
     return Candidates(
         ids=numbers,
-        lexical=bm25(table["length"].astype(np.int64), np.ones(len(table), dtype=np.bool_), mentions),
-        dense=None if near is None else _cosines(told.dense, near.asks_index(len(held.table)), numbers, order),
+        lexical=lexical,
+        dense=dense,
         inside=_inside(table["at"], question.periods),
         previous=_previous(table),
     )
 
 
-def _cosines(packed: bytes | None, nearest: bool, numbers: "Integers", order: "Integers") -> "Floats":
-    """The cosine of each candidate to the question; nan for one without a vector."""
+def _cosines(packed: bytes | None, numbers: "Integers", order: "Integers") -> "Floats":
+    """The cosine of each candidate to the question; nan for one without a vector, or that was not compared."""
     import numpy as np
 
     told = np.frombuffer(packed or b"", dtype=[("turn", ">i8"), ("cosine", ">f8")])
     known, rows = rows_of(told["turn"].astype(np.int64), numbers, order)
-    cosines = np.full(len(numbers), told["cosine"].min() if nearest and len(told) else np.nan)
+    cosines = np.full(len(numbers), np.nan)
     cosines[rows] = told["cosine"][known]
     return cosines
+
+
+def _filled(nearest: "Floats", near: Near, lexical: "Floats", numbers: "Integers", order: "Integers") -> Op["Floats"]:
+    """The cosines of all candidates, where the index has told those of the nearest.
+
+    What full text finds is compared too, and some of all, evenly; the rest is as near as these are on average. So both
+    scores have the span that they have where each turn is compared, and weigh the same.
+    """
+    import numpy as np
+
+    some = order[:: max(len(order) // FOUND_NEAR, 1)]
+    asked = np.union1d(some, np.array(leaders(lexical, numbers, FOUND_NEAR), dtype=np.int64))
+    cosines = _cosines((yield from near.of_turns(numbers[asked].tolist())), numbers, order)
+    average = np.nanmean(cosines[some]) if not np.isnan(cosines[some]).all() else np.nan
+    cosines = np.where(np.isnan(cosines), nearest, cosines)
+    return np.where(np.isnan(cosines), average, cosines)
 
 
 def _inside(at: "Floats", periods: Sequence[tuple[float, float]]) -> "Flags | None":
