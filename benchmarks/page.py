@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -22,12 +22,19 @@ PACKAGES = (
 )
 
 
-def version_line() -> str:
-    """When, with what, on which machine."""
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+def version_line(packages: Sequence[str] = PACKAGES) -> str:
+    """When, with what, on which machine; packages that are not installed are left out."""
+    versions = ", ".join(f"{name} {version(name)}" for name in packages if _installed(name))
     today = datetime.now(UTC).date().isoformat()
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{today}; {os.cpu_count()} cores ({_processor()}), {platform.system()}, {python}; {versions}."
+
+
+def _installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def _processor() -> str:
