@@ -10,8 +10,6 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from benchmarks.archive import turns
 
 if TYPE_CHECKING:
@@ -28,6 +26,7 @@ STEPS = (
     FROM qwen_memory_users u JOIN qwen_memory_threads h ON h.owner = u.id
     WHERE convert_from(u.name, 'UTF8') LIKE 'kind-%'
     """,
+    "ANALYZE",
     """
     INSERT INTO qwen_memory_users (digest, name)
     SELECT substr(sha256(name), 1, 16), name
@@ -48,16 +47,19 @@ STEPS = (
     FROM qwen_memory_threads h JOIN qwen_memory_branches b ON b.thread = h.id JOIN kinds k ON k.n = h.owner % {kinds}
     WHERE h.head_branch IS NULL
     """,
+    "ANALYZE",
     """
     INSERT INTO qwen_memory_turns (owner, thread, branch, position, key, parent, at, tokens, length, body)
     SELECT c.owner, c.thread, c.branch, t.position, t.key, t.parent, t.at, t.tokens, t.length, t.body
     FROM copies c JOIN qwen_memory_turns t ON t.branch = c.old_branch
     """,
+    "ANALYZE",
     """
     CREATE TEMP TABLE pairs AS SELECT t.id AS turn, o.id AS old_turn, c.owner, c.old, c.thread, c.branch, t.position
     FROM copies c JOIN qwen_memory_turns t ON t.branch = c.branch
     JOIN qwen_memory_turns o ON o.branch = c.old_branch AND o.position = t.position
     """,
+    "ANALYZE",
     """
     INSERT INTO qwen_memory_words (turn, owner, words)
     SELECT p.turn, p.owner, replace(w.words::text, '''' || p.old || ':', '''' || p.owner || ':')::tsvector
@@ -77,6 +79,8 @@ STEPS = (
 
 def crowd(archive: PostgresArchive, url: str, users: int, each: int, names: tuple[list[str], list[str]]) -> None:
     """Add so many users, who have so many turns each."""
+    import psycopg
+
     for number in range(KINDS):
         name = f"kind-{number}"
         archive.append(name, "t", list(turns(name, "t", each, names, random.Random(number))))
