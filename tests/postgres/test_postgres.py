@@ -8,7 +8,9 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from langchain_qwen_memory.archive import InMemoryArchive, root_key
+from langchain_qwen_memory.archive.postgres.append import Ready, append
 from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
+from langchain_qwen_memory.archive.postgres.ops import drive
 from langchain_qwen_memory.archive.postgres.places import Held, Kept
 from langchain_qwen_memory.errors import ArchiveError
 from tests.archive.contract import asked, chain, fill, found, turn
@@ -191,6 +193,31 @@ def test_a_search_takes_two_statements(url):
         before = _sent(archive)
         archive.search("vehicle", user="u", neighbours=True, exclude=["none"])
         assert _sent(archive) - before == 2 + 1  # and the one that counts
+
+
+def test_what_others_append_and_forget_is_seen_at_the_next_search(url):
+    """What a process holds of a user's turns is never older than its search, whatever other processes did meanwhile."""
+    with PostgresArchive(url) as here, PostgresArchive(url) as there:
+
+        def seen():
+            return sorted(found(here.search("alarm", user="u")))
+
+        fill(here, "u", "t", ["alarm one"])
+        assert seen() == ["alarm one"]
+        fill(there, "u", "s", ["alarm two"])
+        assert seen() == ["alarm one", "alarm two"]
+        there.forget("u", "t")
+        assert seen() == ["alarm two"]
+        with psycopg.connect(url) as late:  # gets its number before another turn does, and is there after it
+            ready = [Ready.of(one) for one in chain(root_key("u", "late"), ["alarm three"])]
+            drive(late, there._link.names, append("u", "late", ready))
+            fill(there, "u", "s2", ["alarm four"])
+            assert seen() == ["alarm four", "alarm two"]
+        assert seen() == ["alarm four", "alarm three", "alarm two"]
+        there.forget("u")
+        assert seen() == []
+        fill(there, "u", "t", ["alarm five"])
+        assert seen() == ["alarm five"]
 
 
 def test_places_are_held_for_the_users_searched_last():

@@ -9,7 +9,7 @@ from langchain_qwen_memory.archive.hybrid import Question
 from langchain_qwen_memory.archive.postgres.mentions import lexemes, mentioned
 from langchain_qwen_memory.archive.postgres.ops import Op, Query, digest, raw
 from langchain_qwen_memory.archive.postgres.places import PLACE, Held
-from langchain_qwen_memory.archive.postgres.vectors import LISTED, Stored, kind, listed, literal, table
+from langchain_qwen_memory.archive.postgres.spaces import LISTED, Stored, kind, listed, literal, table
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.archive.embedding import Vectors

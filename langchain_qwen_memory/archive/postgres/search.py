@@ -17,7 +17,7 @@ from langchain_qwen_memory.archive.postgres.mentions import Scale, postings, row
 from langchain_qwen_memory.archive.postgres.ops import Op, Query, digest, raw
 from langchain_qwen_memory.archive.postgres.places import Held, Kept
 from langchain_qwen_memory.archive.postgres.rows import TURNS, to_turn
-from langchain_qwen_memory.archive.postgres.vectors import Stored
+from langchain_qwen_memory.archive.postgres.spaces import Stored
 
 if TYPE_CHECKING:
     import numpy.typing as npt

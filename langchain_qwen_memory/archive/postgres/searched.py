@@ -17,7 +17,7 @@ from langchain_qwen_memory.archive.postgres.ops import Op
 from langchain_qwen_memory.archive.postgres.places import Kept
 from langchain_qwen_memory.archive.postgres.rebuild import Rebuilding
 from langchain_qwen_memory.archive.postgres.search import Near, hits
-from langchain_qwen_memory.archive.postgres.vectors import Stored, current
+from langchain_qwen_memory.archive.postgres.spaces import Stored, current
 from langchain_qwen_memory.archive.turn import Appended, Found, Turn, check_ids
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ class SearchedPostgres(HybridArchive):
         return self._link.run(lambda: self._finding(question, made))
 
     def _finding(self, question: Question, made: Embedded) -> Op[Found]:
+        if self._embedder is None:
+            return Found((yield from hits(question, None, self._kept, self._scale))[0], made.problem)
         while True:
             known, (near, problem) = yield from self._spaces.seen_by(lambda known: self._near(known, made))
             try:
@@ -161,14 +163,13 @@ class SearchedPostgres(HybridArchive):
             except Exception:
                 self._spaces.seen = None  # its table may be gone since it was seen
                 raise
-            if self._embedder is None or seen is None or seen == known:
+            if seen is None or seen == known:
                 return Found(found, problem)
             self._spaces.seen = seen
 
     def _near(self, known: list[Stored], made: Embedded) -> tuple[Near | None, str]:
         """What a question is compared with among these spaces, and what is to be told."""
-        if self._embedder is None:
-            return None, made.problem
+        assert self._embedder is not None
         searched = current(self._spaces.fitting(known, self._embedder.space()))
         problem = made.problem or (_REBUILT if searched is None and known else "")
         if searched is None or searched.space.dimension is None or made.vectors is None:
