@@ -55,11 +55,7 @@ SELECT (SELECT id FROM {{s}}qwen_memory_users WHERE digest = %(user)s),
         WHERE owner = %(owner)s AND id > %(newest)s),
     {{mentions}}, {{dense}}, ({LISTED})
 """  # noqa: S608
-_PLACES = f"""
-SELECT (SELECT string_agg({PLACE}, ''::bytea) FROM {{s}}qwen_memory_turns WHERE owner = %(owner)s),
-    (SELECT string_agg(int8send(id) || int4send(turns), ''::bytea) FROM {{s}}qwen_memory_threads
-        WHERE owner = %(owner)s AND turns > 0)
-"""  # noqa: S608
+_PLACES = f"SELECT string_agg({PLACE}, ''::bytea) FROM {{s}}qwen_memory_turns WHERE owner = %s"  # noqa: S608
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,5 +139,5 @@ def ask(question: Question, held: Held, near: Near | None) -> Op[Told]:
 
 def places(owner: int) -> Op[Held]:
     """The places of all turns of a user, read anew."""
-    rows = yield Query(_PLACES, {"owner": owner})
+    rows = yield Query(_PLACES, (owner,))
     return Held.of(owner, rows[0][0])

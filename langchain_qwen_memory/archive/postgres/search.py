@@ -59,6 +59,7 @@ def _told(question: Question, near: Near | None, kept: Kept) -> Op[tuple[Held, T
     user = digest(question.user)
     held = kept.get(user)
     while True:
+        anew = held is None
         if held is None:
             owner = yield from owner_of(question.user)
             if owner is None:
@@ -67,7 +68,8 @@ def _told(question: Question, near: Near | None, kept: Kept) -> Op[tuple[Held, T
         told = yield from ask(question, held, near)
         if told.places:
             held = Held.of(held.owner, told.places, held)
-        if told.owner == held.owner and held.has_all(told.threads):
+        # What is read anew may lack a turn of this moment, with a lower number: that one is found next time.
+        if told.owner == held.owner and (anew or held.has_all(told.threads)):
             kept.put(user, held)
             return held, told
         kept.put(user, None)  # turns were forgotten, or one came late that has a lower number than one held
