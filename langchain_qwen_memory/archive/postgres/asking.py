@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["FOUND_NEAR", "Near", "Told", "ask", "owner_of", "places"]
 
 FOUND_NEAR = 400
-"""Turns that an HNSW index is asked for; as many are compared for their words, and as many to know the rest by."""
+"""Turns that an HNSW index is asked for, and as many that are compared to know the rest by."""
 
 _LINE = """
 line(branch, last) AS (

@@ -6,6 +6,7 @@ statements: one that asks, one that reads the turns found.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from langchain_qwen_memory.archive.base import Hit
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Near", "hits"]
 
+AHEAD = 200
+"""Turns that are compared, with two on each side, where the index has told the nearest alone."""
 _BEST = f"""
 WITH best AS (
     SELECT asked.turn, asked.before, asked.after
@@ -87,19 +90,16 @@ def _candidates(question: Question, near: Near | None, held: Held, told: Told, s
         order = np.argsort(table["turn"])
     numbers = table["turn"]
     mentions = postings(told.words or [], numbers, order, scale)
-    lexical = bm25(table["length"].astype(np.int64), np.ones(len(table), dtype=np.bool_), mentions)
-    dense = None
-    if near is not None:
-        dense = _cosines(told.dense, numbers, order)
-        if near.asks_index(len(held.table)):
-            dense = yield from _filled(dense, near, lexical, numbers, order)
-    return Candidates(
+    candidates = Candidates(
         ids=numbers,
-        lexical=lexical,
-        dense=dense,
+        lexical=bm25(table["length"].astype(np.int64), np.ones(len(table), dtype=np.bool_), mentions),
+        dense=None if near is None else _cosines(told.dense, numbers, order),
         inside=_inside(table["at"], question.periods),
         previous=_previous(table),
     )
+    if near is not None and near.asks_index(len(held.table)):
+        return replace(candidates, dense=(yield from _filled(candidates, near, order)))
+    return candidates
 
 
 def _cosines(packed: bytes | None, numbers: "Integers", order: "Integers") -> "Floats":
@@ -113,20 +113,27 @@ def _cosines(packed: bytes | None, numbers: "Integers", order: "Integers") -> "F
     return cosines
 
 
-def _filled(nearest: "Floats", near: Near, lexical: "Floats", numbers: "Integers", order: "Integers") -> Op["Floats"]:
+def _filled(candidates: Candidates, near: Near, order: "Integers") -> Op["Floats"]:
     """The cosines of all candidates, where the index has told those of the nearest.
 
-    What full text finds is compared too, and some of all, evenly; the rest is as near as these are on average. So both
-    scores have the span that they have where each turn is compared, and weigh the same.
+    Who is ahead by what is known so far is compared too, with those beside, as a turn gains by them; and some of all,
+    evenly: the rest is as near as these are on average. So words and vectors weigh what they weigh in an exact search.
     """
     import numpy as np
 
+    nearest, numbers = candidates.dense, candidates.ids
+    assert nearest is not None
+    told = ~np.isnan(nearest)
+    so_far = np.where(told, nearest, nearest[told].min() if told.any() else np.nan)
+    scores = np.asarray(fused(replace(candidates, dense=so_far)), dtype=np.float64)
+    ahead = leaders(scores, numbers, AHEAD)
+    beside = np.add.outer(np.array(ahead, dtype=np.int64), np.arange(-2, 3)).ravel()
     some = order[:: max(len(order) // FOUND_NEAR, 1)]
-    asked = np.union1d(some, np.array(leaders(lexical, numbers, FOUND_NEAR), dtype=np.int64))
+    asked = np.union1d(some, beside[(beside >= 0) & (beside < len(numbers))])
     cosines = _cosines((yield from near.of_turns(numbers[asked].tolist())), numbers, order)
-    average = np.nanmean(cosines[some]) if not np.isnan(cosines[some]).all() else np.nan
+    known = cosines[some][~np.isnan(cosines[some])]
     cosines = np.where(np.isnan(cosines), nearest, cosines)
-    return np.where(np.isnan(cosines), average, cosines)
+    return np.where(np.isnan(cosines), known.mean() if len(known) else np.nan, cosines)
 
 
 def _inside(at: "Floats", periods: Sequence[tuple[float, float]]) -> "Flags | None":
