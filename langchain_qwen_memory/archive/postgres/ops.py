@@ -4,7 +4,7 @@ An operation is a generator: it yields queries, is sent their rows and returns i
 connection that waits, `adrive` on one of an event loop.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -24,6 +24,8 @@ class Query(NamedTuple):
     """SQL. `{s}` stands before each table for the archive's schema, `{v}` before each name of pgvector for its own."""
     values: Sequence[Any] | Mapping[str, Any] = ()
     """What the `%s` in it stand for."""
+    prepared: bool | None = None
+    """Whether its plan is kept on the server; None: once it was sent so often as the connection says."""
 
 
 Op: TypeAlias = Generator[Query, list[Row], T]
@@ -57,27 +59,35 @@ class Names:
 def drive(db: "Connection[Row]", names: Names, op: Op[T]) -> T:
     """Run an operation on a connection that waits."""
     cursor = db.cursor(binary=True)
-    rows: list[Row] | None = None
+    step: Callable[[Any], Query] = op.send
+    value: Any = None
     while True:
         try:
-            query = next(op) if rows is None else op.send(rows)
+            query = step(value)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
-        cursor.execute(names.write(query.text), query.values or None)
-        rows = cursor.fetchall() if cursor.description else []
+        try:
+            cursor.execute(names.write(query.text), query.values or None, prepare=query.prepared)
+            step, value = op.send, cursor.fetchall() if cursor.description else []
+        except Exception as error:  # noqa: BLE001 - the operation decides what a failure means
+            step, value = op.throw, error
 
 
 async def adrive(db: "AsyncConnection[Row]", names: Names, op: Op[T]) -> T:
     """Run an operation on a connection of an event loop."""
     cursor = db.cursor(binary=True)
-    rows: list[Row] | None = None
+    step: Callable[[Any], Query] = op.send
+    value: Any = None
     while True:
         try:
-            query = next(op) if rows is None else op.send(rows)
+            query = step(value)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
-        await cursor.execute(names.write(query.text), query.values or None)
-        rows = await cursor.fetchall() if cursor.description else []
+        try:
+            await cursor.execute(names.write(query.text), query.values or None, prepare=query.prepared)
+            step, value = op.send, await cursor.fetchall() if cursor.description else []
+        except Exception as error:  # noqa: BLE001 - the operation decides what a failure means
+            step, value = op.throw, error
 
 
 def raw(text: str) -> bytes:

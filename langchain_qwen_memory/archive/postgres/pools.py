@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["InLoop", "LinkOptions", "go_on", "inherited", "keywords", "new_pool", "running"]
 
 
+_PROCESS = "SELECT pg_backend_pid()"
+"""The number of the server's process; a pooler gives one of its own when a connection is made."""
 inherited: list[Any] = []
 """Pools of a process that this one was forked from, kept so that they are not closed here."""
 _closing: set["asyncio.Task[None]"] = set()
@@ -29,8 +31,8 @@ class LinkOptions:
     """Connections of a pool at most; there is one pool for calls that wait and one for each event loop."""
     timeout: float = 10.0
     """Seconds to wait for a new connection, or for a free one where all are in use."""
-    prepare_threshold: int | None = None
-    """After so many times a statement is prepared on the server; None: never, as a pooler between may need it."""
+    prepare_threshold: int | None = 2
+    """After so many times a statement is prepared on the server, unless a pooler stands between; None: never."""
 
 
 class InLoop:
@@ -47,6 +49,7 @@ class InLoop:
         from psycopg import IsolationLevel
 
         await db.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        _told_by(db, await (await db.execute(_PROCESS)).fetchone())
         self._made.add(db)
 
     def give_up(self, pool: object) -> bool:
@@ -106,6 +109,13 @@ def _configure(db: "Connection[Any]") -> None:
     from psycopg import IsolationLevel
 
     db.isolation_level = IsolationLevel.READ_COMMITTED
+    _told_by(db, db.execute(_PROCESS).fetchone())
+
+
+def _told_by(db: "Connection[Any] | AsyncConnection[Any]", told: Any) -> None:
+    """Prepare no statement where a pooler stands between, which may send the next one to another server process."""
+    if told is None or told[0] != db.info.backend_pid:
+        db.prepare_threshold = None
 
 
 def running() -> asyncio.AbstractEventLoop | None:

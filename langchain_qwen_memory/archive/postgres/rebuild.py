@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING
 from langchain_qwen_memory.archive.embedding import Space, check_space
 from langchain_qwen_memory.archive.hybrid import Late
 from langchain_qwen_memory.archive.postgres.ops import Op, Query
-from langchain_qwen_memory.archive.postgres.vectors import (
-    LATE,
-    Spaces,
-    Stored,
-    current,
-    late_of,
-    table,
-)
+from langchain_qwen_memory.archive.postgres.spaces import Stored, current, table
+from langchain_qwen_memory.archive.postgres.vectors import LATE, Spaces, late_of
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.archive.embedding import Vectors

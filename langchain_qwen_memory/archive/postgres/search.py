@@ -1,149 +1,139 @@
 """Searches a Postgres archive: gathers what words and vectors say of each turn, and picks the best.
 
 The database tells which of a user's turns hold which word how often, and how near each vector is; it packs each answer
-into one value, which is read as an array here. The scores are made from them as in every archive.
+into one value, which is read as an array here. The scores are made from them as in every archive. A search takes two
+statements: one that asks, one that reads the turns found.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from langchain_qwen_memory.archive.base import Hit, Turn, root_key
+from langchain_qwen_memory.archive.base import Hit
 from langchain_qwen_memory.archive.finding.fusion import Candidates, fused
 from langchain_qwen_memory.archive.finding.ranking import bm25, in_reach, leaders
 from langchain_qwen_memory.archive.hybrid import Question
+from langchain_qwen_memory.archive.postgres.asking import FOUND_NEAR, Near, Told, ask, owner_of, places
 from langchain_qwen_memory.archive.postgres.mentions import Scale, postings, rows_of
 from langchain_qwen_memory.archive.postgres.ops import Op, Query, digest, raw
+from langchain_qwen_memory.archive.postgres.places import Held, Kept
 from langchain_qwen_memory.archive.postgres.rows import TURNS, to_turn
-from langchain_qwen_memory.archive.postgres.vectors import Stored, kind, literal, table
+from langchain_qwen_memory.archive.postgres.spaces import Stored
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from langchain_qwen_memory.archive.embedding import Vectors
     from langchain_qwen_memory.archive.finding.ranking import Flags, Floats, Integers
 
     Table = npt.NDArray[Any]
 
 __all__ = ["Near", "hits"]
 
-FOUND_NEAR = 400
-"""Turns that an HNSW index is asked for; fusion takes the others for as far away as the last of them."""
-
-_REACH = """
-WITH RECURSIVE line(branch, last) AS (
-    SELECT h.head_branch, h.head_position FROM {s}qwen_memory_threads h
-    WHERE h.owner = (SELECT id FROM {s}qwen_memory_users WHERE digest = %(user)s) AND h.turns > 0
-        AND (%(root)s::bytea IS NULL OR h.root = %(root)s) AND h.root <> ALL(%(roots)s::bytea[])
-    UNION ALL
-    SELECT t.branch, t.position FROM unnest(%(roots)s::bytea[], %(keys)s::bytea[]) meant(root, key)
-    JOIN {s}qwen_memory_threads h ON h.root = meant.root AND (%(root)s::bytea IS NULL OR h.root = %(root)s)
-    JOIN {s}qwen_memory_turns t ON t.thread = h.id AND t.key = meant.key
-    UNION ALL
-    SELECT b.parent, b.fork_position
-    FROM line JOIN {s}qwen_memory_branches b ON b.id = line.branch WHERE b.parent IS NOT NULL)
-SELECT (SELECT id FROM {s}qwen_memory_users WHERE digest = %(user)s),
-    (SELECT id FROM {s}qwen_memory_threads WHERE root = %(root)s),
-    (SELECT string_agg(int8send(branch) || int4send(last), ''::bytea) FROM line)
-"""
-_PLACES = """
-SELECT string_agg(int8send(id) || int8send(thread) || int8send(branch) || int4send(position) || int4send(length)
-    || float8send(at), ''::bytea) FROM {s}qwen_memory_turns WHERE owner = %s AND (%s::bigint IS NULL OR thread = %s)
-"""
-_PLACE = [
-    ("turn", ">i8"),
-    ("thread", ">i8"),
-    ("branch", ">i8"),
-    ("position", ">i4"),
-    ("length", ">i4"),
-    ("at", ">f8"),
-]
-_EXACT = """
-SELECT string_agg(int8send(turn) || float8send(1 - (embedding OPERATOR({v}<=>) %s::{v}{kind})), ''::bytea)
-FROM {table} WHERE owner = %s
-"""
-_NEAREST = """
-SELECT string_agg(int8send(turn) || float8send(1 - away), ''::bytea) FROM (
-    SELECT turn, embedding OPERATOR({v}<=>) %s::{v}{kind} AS away
-    FROM {table} WHERE owner = %s ORDER BY away LIMIT %s) nearest
-"""
+AHEAD = 200
+"""Turns that are compared, with two on each side, where the index has told the nearest alone."""
+_BEST = f"""
+WITH best AS (
+    SELECT asked.turn, asked.before, asked.after
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) WITH ORDINALITY asked(turn, before, after, place)
+    JOIN {{s}}qwen_memory_turns t ON t.id = asked.turn WHERE t.key <> ALL(%s::bytea[]) ORDER BY place LIMIT %s)
+{TURNS} WHERE t.id IN (SELECT turn FROM best UNION SELECT before FROM best UNION SELECT after FROM best)
+"""  # noqa: S608
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Near:
-    """A question's vector and where it is compared."""
-
-    vector: "Vectors"
-    """float32, of unit length."""
-    space: Stored
-    """Whose table it is compared with; its dimension is known."""
-    exact_up_to: int | None = None
-    """Turns of a user up to which each is compared; of more, the nearest are asked of the index. None: no index."""
-
-
-def hits(question: Question, near: Near | None, scale: Scale) -> Op[list[Hit]]:
-    """The best turns for a question."""
+def hits(question: Question, near: Near | None, kept: Kept, scale: Scale) -> Op[tuple[list[Hit], list[Stored] | None]]:
+    """The best turns for a question, and the spaces of vectors there were; None where nothing was asked of them."""
     import numpy as np
 
     yield from scale.learn()
-    owner, thread, reach = yield from _reach(question)
-    if not reach:
-        return []
-    rows = yield Query(_PLACES, (owner, thread, thread))
-    places = np.frombuffer(rows[0][0] or b"", dtype=_PLACE)
-    places = places[in_reach(places["branch"].astype(np.int64), places["position"], reach)]
-    places = places[np.lexsort((places["position"], places["thread"]))]
-    numbers = places["turn"].astype(np.int64)
-    order = np.argsort(numbers)
-    mentions = yield from postings(owner, question, numbers, order, scale)
-    dense = None if near is None else (yield from _cosines(owner, near, numbers, order))
-    lengths = places["length"].astype(np.int64)
+    held, told = yield from _told(question, near, kept)
+    if told is None:
+        return [], None
+    candidates = yield from _candidates(question, near, held, told, scale)
+    if not len(candidates.ids):
+        return [], told.spaces
+    scores = np.asarray(fused(candidates), dtype=np.float64)
+    best = leaders(scores, candidates.ids, question.limit + len(question.exclude))
+    chosen = yield from _chosen(question, candidates, [(row, float(scores[row])) for row in best])
+    return chosen, told.spaces
+
+
+def _told(question: Question, near: Near | None, kept: Kept) -> Op[tuple[Held, Told | None]]:
+    """The places of a user's turns as they are now, and what the server says of them; None: there is no such user."""
+    user = digest(question.user)
+    held = kept.get(user)
+    while True:
+        anew = held is None
+        if held is None:
+            owner = yield from owner_of(question.user)
+            if owner is None:
+                return Held.of(0), None
+            held = yield from places(owner)
+        told = yield from ask(question, held, near)
+        if told.places:
+            held = Held.of(held.owner, told.places, held)
+        # What is read anew may lack a turn of this moment, with a lower number: that one is found next time.
+        if told.owner == held.owner and (anew or held.has_all(told.threads)):
+            kept.put(user, held)
+            return held, told
+        kept.put(user, None)  # turns were forgotten, or one came late that has a lower number than one held
+        held = None
+
+
+def _candidates(question: Question, near: Near | None, held: Held, told: Told, scale: Scale) -> Op[Candidates]:
+    import numpy as np
+
+    lineages = np.frombuffer(told.reach or b"", dtype=[("branch", ">i8"), ("last", ">i4")]).tolist()
+    table, order = held.table, held.order
+    reached = in_reach(table["branch"], table["position"], lineages)
+    if not reached.all():
+        table = table[reached]
+        order = np.argsort(table["turn"])
+    numbers = table["turn"]
+    mentions = postings(told.words or [], numbers, order, scale)
     candidates = Candidates(
         ids=numbers,
-        lexical=bm25(lengths, np.ones(len(places), dtype=np.bool_), mentions),
-        dense=dense,
-        inside=_inside(places["at"].astype(np.float64), question.periods),
-        previous=_previous(places),
+        lexical=bm25(table["length"].astype(np.int64), np.ones(len(table), dtype=np.bool_), mentions),
+        dense=None if near is None else _cosines(told.dense, numbers, order),
+        inside=_inside(table["at"], question.periods),
+        previous=_previous(table),
     )
-    scores = np.asarray(fused(candidates), dtype=np.float64)
-    best = leaders(scores, numbers, question.limit + len(question.exclude))
-    return (yield from _chosen(question, candidates, [(row, float(scores[row])) for row in best]))
+    if near is not None and near.asks_index(len(held.table)):
+        return replace(candidates, dense=(yield from _filled(candidates, near, order)))
+    return candidates
 
 
-def _reach(question: Question) -> Op[tuple[int, int | None, list[tuple[int, int]]]]:
-    """The numbers of user and thread, and the lineages searched as (branch, last position on it)."""
+def _cosines(packed: bytes | None, numbers: "Integers", order: "Integers") -> "Floats":
+    """The cosine of each candidate to the question; nan for one without a vector, or that was not compared."""
     import numpy as np
 
-    heads = {raw(root_key(question.user, name)): raw(head) for name, head in question.heads.items()}
-    root = None if question.thread is None else raw(root_key(question.user, question.thread))
-    values = {"user": digest(question.user), "root": root, "roots": [*heads], "keys": [*heads.values()]}
-    rows = yield Query(_REACH, values)
-    owner, thread, packed = rows[0]
-    reach = np.frombuffer(packed or b"", dtype=[("branch", ">i8"), ("last", ">i4")])
-    return owner, thread, list(zip(reach["branch"].tolist(), reach["last"].tolist(), strict=True))
-
-
-def _cosines(owner: int, near: Near, numbers: "Integers", order: "Integers") -> Op["Floats"]:
-    """The cosine of each candidate to the question; nan for one without a vector."""
-    import numpy as np
-
-    assert near.space.space.dimension is not None
-    nearest = near.exact_up_to is not None and len(numbers) > near.exact_up_to
-    statement = _NEAREST if nearest else _EXACT
-    statement = statement.replace("{table}", table(near.space.id)).replace("{kind}", kind(near.space.space.dimension))
-    if nearest:
-        yield Query("BEGIN")
-        yield Query("SET LOCAL hnsw.iterative_scan = relaxed_order")
-        yield Query(f"SET LOCAL hnsw.ef_search = {FOUND_NEAR}")
-        rows = yield Query(statement, (literal(near.vector), owner, FOUND_NEAR))
-        yield Query("COMMIT")
-    else:
-        rows = yield Query(statement, (literal(near.vector), owner))
-    told = np.frombuffer(rows[0][0] or b"", dtype=[("turn", ">i8"), ("cosine", ">f8")])
-    known, places = rows_of(told["turn"].astype(np.int64), numbers, order)
-    cosines = np.full(len(numbers), told["cosine"].min() if nearest and len(told) else np.nan)
-    cosines[places] = told["cosine"][known]
+    told = np.frombuffer(packed or b"", dtype=[("turn", ">i8"), ("cosine", ">f8")])
+    known, rows = rows_of(told["turn"].astype(np.int64), numbers, order)
+    cosines = np.full(len(numbers), np.nan)
+    cosines[rows] = told["cosine"][known]
     return cosines
+
+
+def _filled(candidates: Candidates, near: Near, order: "Integers") -> Op["Floats"]:
+    """The cosines of all candidates, where the index has told those of the nearest.
+
+    Who is ahead by what is known so far is compared too, with those beside, as a turn gains by them; and some of all,
+    evenly: the rest is as near as these are on average. So words and vectors weigh what they weigh in an exact search.
+    """
+    import numpy as np
+
+    nearest, numbers = candidates.dense, candidates.ids
+    assert nearest is not None
+    told = ~np.isnan(nearest)
+    so_far = np.where(told, nearest, nearest[told].min() if told.any() else np.nan)
+    scores = np.asarray(fused(replace(candidates, dense=so_far)), dtype=np.float64)
+    ahead = leaders(scores, numbers, AHEAD)
+    beside = np.add.outer(np.array(ahead, dtype=np.int64), np.arange(-2, 3)).ravel()
+    some = order[:: max(len(order) // FOUND_NEAR, 1)]
+    asked = np.union1d(some, beside[(beside >= 0) & (beside < len(numbers))])
+    cosines = _cosines((yield from near.of_turns(numbers[asked].tolist())), numbers, order)
+    known = cosines[some][~np.isnan(cosines[some])]
+    cosines = np.where(np.isnan(cosines), nearest, cosines)
+    return np.where(np.isnan(cosines), known.mean() if len(known) else np.nan, cosines)
 
 
 def _inside(at: "Floats", periods: Sequence[tuple[float, float]]) -> "Flags | None":
@@ -168,32 +158,27 @@ def _previous(places: "Table") -> "Integers":
 
 def _chosen(question: Question, candidates: Candidates, best: Sequence[tuple[int, float]]) -> Op[list[Hit]]:
     """The best turns that are not excluded, read, with their neighbours if these are asked for."""
-    assert candidates.previous is not None
-    rows = yield from _read([int(candidates.ids[row]) for row, _ in best])
+    if not best:
+        return []
+    numbers = candidates.ids
+    around = [_around(candidates, row) if question.neighbours else (-1, -1) for row, _ in best]
+    asked = [[int(numbers[row]) if row >= 0 else -1 for row in rows]
+             for rows in ([row for row, _ in best], *zip(*around, strict=True))]  # fmt: skip
     unwanted = {raw(key) for key in question.exclude}
-    kept: list[tuple[int, float, Turn]] = []
-    for row, score in best:
-        stored = rows.get(int(candidates.ids[row]))  # None: forgotten while this search was running
-        if stored is not None and stored[1] not in unwanted and len(kept) < question.limit:
-            kept.append((row, score, to_turn(question.user, stored)))
-    if not question.neighbours:
-        return [Hit(turn=turn, score=score) for _, score, turn in kept]
-    previous = candidates.previous
-    around = {row: (int(previous[row]), row + 1 if row + 1 < len(previous) and previous[row + 1] == row else -1)
-              for row, _, _ in kept}  # fmt: skip
-    rows |= yield from _read([int(candidates.ids[row]) for pair in around.values() for row in pair if row >= 0])
-
-    def turn_at(row: int) -> Turn | None:
-        stored = rows.get(int(candidates.ids[row])) if row >= 0 else None
-        return None if stored is None else to_turn(question.user, stored)
-
-    return [
-        Hit(turn=turn, score=score, before=turn_at(around[row][0]), after=turn_at(around[row][1]))
-        for row, score, turn in kept
+    stored = yield Query(_BEST, (*asked, [*unwanted], question.limit))
+    turns = {row[0]: to_turn(question.user, row) for row in stored}
+    excluded = {row[0] for row in stored if row[1] in unwanted}
+    found = [  # one that is not there was excluded, or forgotten while this search was running
+        Hit(turn=turns[turn], score=score, before=turns.get(before), after=turns.get(after))
+        for turn, before, after, (_, score) in zip(*asked, best, strict=True)
+        if turn in turns and turn not in excluded
     ]
+    return found[: question.limit]
 
 
-def _read(numbers: Sequence[int]) -> Op[dict[int, Any]]:
-    """The stored rows of turns by their number."""
-    rows = (yield Query(f"{TURNS} WHERE t.id = ANY(%s)", (list(numbers),))) if numbers else []
-    return {row[0]: row for row in rows}
+def _around(candidates: Candidates, row: int) -> tuple[int, int]:
+    """Rows of the turns before and after one in its lineage, -1 where there is none."""
+    previous = candidates.previous
+    assert previous is not None
+    after = row + 1 if row + 1 < len(previous) and previous[row + 1] == row else -1
+    return int(previous[row]), after

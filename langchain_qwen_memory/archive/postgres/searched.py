@@ -14,9 +14,10 @@ from langchain_qwen_memory.archive.postgres.kept import kept
 from langchain_qwen_memory.archive.postgres.link import Link
 from langchain_qwen_memory.archive.postgres.mentions import Scale
 from langchain_qwen_memory.archive.postgres.ops import Op
+from langchain_qwen_memory.archive.postgres.places import Kept
 from langchain_qwen_memory.archive.postgres.rebuild import Rebuilding
 from langchain_qwen_memory.archive.postgres.search import Near, hits
-from langchain_qwen_memory.archive.postgres.vectors import current
+from langchain_qwen_memory.archive.postgres.spaces import Stored, current
 from langchain_qwen_memory.archive.turn import Appended, Found, Turn, check_ids
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class SearchedPostgres(HybridArchive):
         self._spaces = spaces
         self._exact_up_to = exact_up_to
         self._scale = Scale()
+        self._kept = Kept()
 
     @override
     async def aappend(self, user: str, thread: str, turns: Sequence[Turn]) -> Appended:
@@ -152,16 +154,28 @@ class SearchedPostgres(HybridArchive):
         return self._link.run(lambda: self._finding(question, made))
 
     def _finding(self, question: Question, made: Embedded) -> Op[Found]:
-        near, problem = None, made.problem
-        if self._embedder is not None:
-            known = yield from self._spaces.known()
-            searched = current(self._spaces.fitting(known, self._embedder.space()))
-            if searched is None and known:
-                problem = problem or _REBUILT
-            if searched is not None and searched.space.dimension is not None and made.vectors is not None:
-                check_space(self._link.place, searched.space, self._embedder.space(made.vectors))
-                near = Near(vector=made.vectors[0], space=searched, exact_up_to=self._exact_up_to)
-        return Found((yield from hits(question, near, self._scale)), problem)
+        if self._embedder is None:
+            return Found((yield from hits(question, None, self._kept, self._scale))[0], made.problem)
+        while True:
+            known, (near, problem) = yield from self._spaces.seen_by(lambda known: self._near(known, made))
+            try:
+                found, seen = yield from hits(question, near, self._kept, self._scale)
+            except Exception:
+                self._spaces.seen = None  # its table may be gone since it was seen
+                raise
+            if seen is None or seen == known:
+                return Found(found, problem)
+            self._spaces.seen = seen
+
+    def _near(self, known: list[Stored], made: Embedded) -> tuple[Near | None, str]:
+        """What a question is compared with among these spaces, and what is to be told."""
+        assert self._embedder is not None
+        searched = current(self._spaces.fitting(known, self._embedder.space()))
+        problem = made.problem or (_REBUILT if searched is None and known else "")
+        if searched is None or searched.space.dimension is None or made.vectors is None:
+            return None, problem
+        check_space(self._link.place, searched.space, self._embedder.space(made.vectors))
+        return Near(vector=made.vectors[0], space=searched, exact_up_to=self._exact_up_to), problem
 
     @override
     def _begin(self, space: Space) -> tuple[int, int]:

@@ -5,31 +5,37 @@ Which turns lack a vector in a space is written down in the transaction that add
 Spaces are changed under a lock that appends share, so that no turn slips in between.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from langchain_qwen_memory.archive.base import root_key
 from langchain_qwen_memory.archive.embedding import Space, check_space
 from langchain_qwen_memory.archive.hybrid import HEALED, PATIENCE, Late
 from langchain_qwen_memory.archive.postgres.ops import Op, Query, digest, lock_key, raw, text
+from langchain_qwen_memory.archive.postgres.spaces import LISTED, Stored, current, kind, listed, literal, table
 from langchain_qwen_memory.archive.stored import unpack
 from langchain_qwen_memory.errors import ArchiveError, EmbeddingMismatchError
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.archive.embedding import Vectors
 
-__all__ = ["LATE", "Spaces", "Stored", "current", "kind", "late_of", "literal", "table"]
+__all__ = ["LATE", "Spaces", "late_of"]
 
-LONGEST_VECTOR = 2_000
-"""Numbers of a vector that pgvector stores and indexes in four bytes each; longer ones take two."""
+T = TypeVar("T")
+
 LONGEST = 4_000
 """Numbers of a vector that a row holds at all."""
 LATE = "SELECT t.id, t.key, t.body FROM {s}qwen_memory_missing m JOIN {s}qwen_memory_turns t ON t.id = m.turn "
-_OF_USER = f"{LATE} WHERE m.space = %s AND m.owner = ({{user}}) AND m.tries = 0 ORDER BY m.turn LIMIT %s"
-_REFUSED = (
-    f"{LATE} WHERE m.space = %s AND m.owner = ({{user}}) AND m.tries BETWEEN 1 AND %s ORDER BY m.tries, m.turn LIMIT 1"
+REMEMBERED = 10_000
+"""Users that are known to have vectors, so that their next question is embedded without asking first."""
+_USER = "SELECT id FROM {s}qwen_memory_users WHERE digest = %(user)s"
+_TRIED = LATE.replace("t.body", "t.body, m.tries") + f"WHERE m.space = %(space)s AND m.owner = ({_USER}) AND m.tries "
+_OF_USER = (
+    f"({_TRIED} = 0 ORDER BY m.turn LIMIT {HEALED}) UNION ALL "
+    f"({_TRIED} BETWEEN 1 AND {PATIENCE - 1} ORDER BY m.tries, m.turn LIMIT 1)"
 )
-_USER = "SELECT id FROM {s}qwen_memory_users WHERE digest = %s"
+"""Turns of a user without a vector: those that were not tried yet, and of the others the one that comes next."""
 _THERE = """
 SELECT t.key FROM {s}qwen_memory_turns t JOIN {s}qwen_memory_threads h ON h.id = t.thread
 WHERE h.root = %s AND t.key = ANY(%s)
@@ -54,35 +60,6 @@ SELECT count(*) FROM done
 """
 
 
-class Stored(NamedTuple):
-    """A space in the database."""
-
-    id: int
-    space: Space
-    state: str
-    """`current` or `building`."""
-
-
-def current(known: Iterable[Stored]) -> Stored | None:
-    """The space that is searched."""
-    return next((one for one in known if one.state == "current"), None)
-
-
-def table(space: int) -> str:
-    """The table of a space's vectors."""
-    return f"{{s}}qwen_memory_vectors_{space:d}"
-
-
-def kind(dimension: int) -> str:
-    """How vectors of so many numbers are stored."""
-    return "vector" if dimension <= LONGEST_VECTOR else "halfvec"
-
-
-def literal(vector: "Vectors") -> str:
-    """A vector as pgvector reads it, each number exactly."""
-    return "[" + ",".join(f"{number:.9g}" for number in vector.tolist()) + "]"
-
-
 class Spaces:
     """The operations on the spaces of one archive."""
 
@@ -91,11 +68,13 @@ class Spaces:
         self.place = place
         self._lock = lock_key(schema, "spaces")
         self._hnsw = hnsw
+        self.seen: list[Stored] | None = None
+        self._having: set[tuple[bytes, int]] = set()
 
     def known(self) -> Op[list[Stored]]:
         """All spaces."""
-        rows = yield Query("SELECT id, name, dimension, state FROM {s}qwen_memory_spaces ORDER BY id")
-        return [Stored(row[0], Space(name=row[1], dimension=row[2]), row[3]) for row in rows]
+        rows = yield Query(LISTED)
+        return listed(rows[0][0])
 
     def fitting(self, known: Sequence[Stored], given: Space) -> list[Stored]:
         """The spaces that vectors of these embeddings belong to; none if nobody's vectors are there yet.
@@ -114,6 +93,18 @@ class Spaces:
             raise refused
         return fitting
 
+    def seen_by(self, embedded: "Callable[[list[Stored]], T]") -> Op[tuple[list[Stored], T]]:
+        """What a function says of the spaces as they were seen last; as they are now if none was searched or none fits.
+
+        Raises:
+            EmbeddingMismatchError: these do not either.
+        """
+        if self.seen and current(self.seen):
+            with suppress(EmbeddingMismatchError):
+                return self.seen, embedded(self.seen)
+        self.seen = yield from self.known()
+        return self.seen, embedded(self.seen)
+
     def share(self) -> Op[None]:
         """Keep the spaces as they are to the end of the transaction."""
         yield Query("SELECT pg_advisory_xact_lock_shared(%s)", (self._lock,))
@@ -124,11 +115,16 @@ class Spaces:
 
     def accept(self, given: Space) -> Op[list[Stored]]:
         """The spaces that vectors of these embeddings are stored in; made if nobody's vectors are there yet."""
-        fitting = self._ready((yield from self.known()), given)
+        fitting = (yield from self.seen_by(lambda known: self._ready(known, given)))[1]
+        if fitting is None:
+            self.seen = yield from self.known()
+            fitting = self._ready(self.seen, given)
         if fitting is not None:
             yield from self.share()
-            fitting = self._ready((yield from self.known()), given)
+            self.seen = yield from self.known()
+            fitting = self._ready(self.seen, given)
         if fitting is None:
+            self.seen = None  # what is made now may be undone
             yield from self.own()
             fitting = yield from self._prepare(given)
         return fitting
@@ -220,25 +216,32 @@ class Spaces:
 
     def wanted(self, user: str, thread: str, keys: Sequence[str], given: Space) -> Op[tuple[set[str], list[Late]]]:
         """Which of these keys are stored already, and which stored turns of the user lack a vector."""
-        known = yield from self.known()
-        self.fitting(known, given)
+        known, _ = yield from self.seen_by(lambda known: self.fitting(known, given))
         rows = yield Query(_THERE, (raw(root_key(user, thread)), [raw(key) for key in keys]))
         there = {text(row[0]) for row in rows}
         searched = current(known)
         if searched is None:
             return there, []
-        named = (searched.id, digest(user))
-        rows = yield Query(_OF_USER.replace("{user}", _USER), (*named, HEALED))
-        rows = rows or (yield Query(_REFUSED.replace("{user}", _USER), (*named, PATIENCE - 1)))
-        return there, [late_of(*row) for row in rows]
+        rows = yield Query(_OF_USER, {"space": searched.id, "user": digest(user)})
+        untried = [row for row in rows if not row[3]]
+        return there, [late_of(*row[:3]) for row in untried or rows]
 
     def comparable(self, user: str, given: Space) -> Op[bool]:
-        """Whether a user has vectors that a question's vector can be compared with."""
-        searched = current(self.fitting((yield from self.known()), given))
+        """Whether a user has vectors that a question's vector can be compared with.
+
+        Who had some is not asked for again: that they are gone costs one embedding, and the search says what is there.
+        """
+        if any((digest(user), one.id) in self._having and one.space.name == given.name for one in self.seen or ()):
+            return True
+        self.seen = yield from self.known()
+        searched = current(self.fitting(self.seen, given))
         if searched is None or searched.space.dimension is None:
             return False
         held = f"SELECT EXISTS (SELECT FROM {table(searched.id)} WHERE owner = ({_USER}))"  # noqa: S608 - a number
-        rows = yield Query(held, (digest(user),))
+        rows = yield Query(held, {"user": digest(user)})
+        if rows[0][0]:
+            self._having = self._having if len(self._having) < REMEMBERED else set()
+            self._having.add((digest(user), searched.id))
         return bool(rows[0][0])
 
 

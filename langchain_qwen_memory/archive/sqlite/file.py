@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from langchain_qwen_memory.archive.sqlite import postings, vectors
+from langchain_qwen_memory.archive.sqlite import merging, postings, vectors
 from langchain_qwen_memory.errors import ArchiveError
 
 __all__ = ["SCHEMA_VERSION", "SqliteFile"]
@@ -42,6 +42,7 @@ ALTER TABLE qwen_memory_users ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX qwen_memory_turns_at ON qwen_memory_turns (thread, at);
 """
     + vectors.SCHEMA,
+    3: merging.MOVES,
 }
 """What each version of the schema added; a file of an older one is brought up to date when it is opened."""
 SCHEMA_VERSION = max(VERSIONS)

@@ -2,18 +2,30 @@
 
 Updating a list per word at each turn would rewrite a page of the file for each word of the turn. So the words
 of a turn are first kept in one row (`fresh`); 64 such rows are turned over into a segment, a row per word, and
-small segments are merged when they hold 512 turns together. A turn is thus rewritten twice in its life, and a
-search reads at most 64 rows and then, per word, one row of each segment. Everything is keyed by user: others'
-turns cost nothing.
+small segments are merged when they hold 512 turns together, a little with each append. A turn is thus rewritten
+twice in its life, and a search reads at most 64 rows and then, per word, one row of each segment. Everything is
+keyed by user: others' turns cost nothing.
 """
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_qwen_memory.archive.finding.ranking import Postings, bm25, in_reach
+from langchain_qwen_memory.archive.sqlite.merging import (
+    ENTRY,
+    ENTRY_BYTES,
+    TURN,
+    begin,
+    finish,
+    go_on,
+    merge,
+    moves,
+    segments,
+    store,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,12 +47,6 @@ FULL = 512
 MOST = 255
 """A count that fills its byte; BM25 tells no difference above it."""
 
-TURN = [("turn", "<u4"), ("branch", "<u4"), ("position", "<u4"), ("length", "<u4")]
-"""A turn in a segment's table; its place there is its slot."""
-ENTRY = [("slot", "<u2"), ("count", "u1")]
-"""A word's mention in a turn of the segment."""
-ENTRY_BYTES = 3
-
 SCHEMA = """
 CREATE TABLE qwen_memory_fresh (
     user INTEGER, slot INTEGER, turn INTEGER, branch INTEGER, position INTEGER, length INTEGER, words TEXT,
@@ -58,6 +64,7 @@ def add(db: sqlite3.Connection, user: int, turn: tuple[int, int, int], words: Co
     listed = "".join(f"{word} {min(count, MOST)}\n" for word, count in words.items())
     row = (user, slot, *turn, words.total(), "\n" + listed)
     db.execute("INSERT INTO qwen_memory_fresh VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    go_on(db, user)
     if slot + 1 >= FRESH:
         _seal(db, user)
 
@@ -88,15 +95,17 @@ def drop(db: sqlite3.Connection, user: int, turns: Collection[int]) -> None:
 
     db.executemany("DELETE FROM qwen_memory_fresh WHERE user = ? AND turn = ?", ((user, turn) for turn in turns))
     gone = np.array(sorted(turns), dtype="<u4")
-    for segment, table in _segments(db, user):
+    finish(db, user)
+    for segment, table in segments(db, user):
         if np.isin(table["turn"], gone).any():
-            _merge(db, user, [(segment, table)], gone)
+            merge(db, user, [(segment, table)], gone)
 
 
 def drop_user(db: sqlite3.Connection, user: int) -> None:
     """Take all turns of a user out of the index."""
-    mine = "segment IN (SELECT id FROM qwen_memory_segments WHERE user = ?)"
-    db.execute(f"DELETE FROM qwen_memory_words WHERE {mine}", (user,))  # noqa: S608
+    for named in ("id FROM qwen_memory_segments", "segment FROM qwen_memory_moves"):
+        db.execute(f"DELETE FROM qwen_memory_words WHERE segment IN (SELECT {named} WHERE user = ?)", (user,))  # noqa: S608
+    db.execute("DELETE FROM qwen_memory_moves WHERE user = ?", (user,))
     db.execute("DELETE FROM qwen_memory_segments WHERE user = ?", (user,))
     db.execute("DELETE FROM qwen_memory_fresh WHERE user = ?", (user,))
 
@@ -112,85 +121,26 @@ def _seal(db: sqlite3.Connection, user: int) -> None:
         place = slot.to_bytes(2, "little")
         for word, count in _counted(row[4]).items():
             lists[word] += place + bytes((count,))
-    _store(db, user, np.array([row[:4] for row in rows], dtype=TURN), lists.items())
+    store(db, user, np.array([row[:4] for row in rows], dtype=TURN), lists.items())
     db.execute("DELETE FROM qwen_memory_fresh WHERE user = ?", (user,))
-    small = _segments(db, user, below=FULL)
+    small = segments(db, user, below=FULL)
     if sum(len(table) for _, table in small) >= FULL:
-        _merge(db, user, small, np.array([], dtype="<u4"))
-
-
-def _store(db: sqlite3.Connection, user: int, turns: "Table", lists: Iterable[tuple[str, bytes | bytearray]]) -> None:
-    segment = db.execute(
-        "INSERT INTO qwen_memory_segments (user, size, turns) VALUES (?, ?, ?)",
-        (user, len(turns), turns.tobytes()),
-    ).lastrowid
-    rows = ((segment, word, entries) for word, entries in sorted(lists))
-    db.executemany("INSERT INTO qwen_memory_words VALUES (?, ?, ?)", rows)
-
-
-def _segments(db: sqlite3.Connection, user: int, below: int = 1 << 32) -> list[tuple[int, "Table"]]:
-    """A user's segments of fewer than `below` turns with their tables, oldest first."""
-    import numpy as np
-
-    query = "SELECT id, turns FROM qwen_memory_segments WHERE user = ? AND size < ? ORDER BY id"
-    rows = db.execute(query, (user, below)).fetchall()
-    tables = [(segment, np.frombuffer(turns, dtype=TURN)) for segment, turns in rows]
-    return sorted(tables, key=lambda pair: int(pair[1]["turn"][0]))
-
-
-def _merge(db: sqlite3.Connection, user: int, segments: list[tuple[int, "Table"]], gone: "npt.NDArray[Any]") -> None:
-    """Put segments into one, without the turns that are gone; nothing is stored where none stays."""
-    import numpy as np
-
-    lists: defaultdict[str, list[bytes]] = defaultdict(list)
-    tables, start = [], 0
-    for segment, table in segments:
-        stays = ~np.isin(table["turn"], gone)
-        slots = np.where(stays, np.cumsum(stays) - 1 + start, -1)
-        for word, entries in _moved(db, segment, slots):
-            lists[word].append(entries)
-        tables.append(table[stays])
-        start += len(tables[-1])
-        db.execute("DELETE FROM qwen_memory_words WHERE segment = ?", (segment,))
-        db.execute("DELETE FROM qwen_memory_segments WHERE id = ?", (segment,))
-    if start:
-        _store(db, user, np.concatenate(tables), ((word, b"".join(parts)) for word, parts in lists.items()))
-
-
-def _moved(db: sqlite3.Connection, segment: int, slots: "npt.NDArray[Any]") -> list[tuple[str, bytes]]:
-    """A segment's lists with each slot replaced by its new one; -1 means that the turn is gone."""
-    import numpy as np
-
-    rows = db.execute("SELECT word, entries FROM qwen_memory_words WHERE segment = ?", (segment,)).fetchall()
-    if not rows:
-        return []
-    entries = np.frombuffer(b"".join(row[1] for row in rows), dtype=ENTRY)
-    places = slots[entries["slot"]]
-    stays = places >= 0
-    kept = entries[stays]  # indexing with flags copies
-    kept["slot"] = places[stays]
-    before = np.concatenate(([0], np.cumsum(stays)))
-    ends = before[np.cumsum([len(row[1]) // ENTRY_BYTES for row in rows])] * ENTRY_BYTES
-    data, begin, moved = kept.tobytes(), 0, []
-    for (word, _), end in zip(rows, ends.tolist(), strict=True):
-        if end > begin:
-            moved.append((word, data[begin:end]))
-        begin = end
-    return moved
+        begin(db, user, small)
 
 
 def _turns(db: sqlite3.Connection, user: int) -> tuple["Table", dict[int, int], list[str]]:
     """All turns of a user in one table, the row where each segment starts, and the words of the last rows."""
     import numpy as np
 
-    segments = _segments(db, user)
+    known = segments(db, user)
     query = "SELECT turn, branch, position, length, words FROM qwen_memory_fresh WHERE user = ? ORDER BY slot"
     fresh = db.execute(query, (user,)).fetchall()
     starts, start = {}, 0
-    for segment, table in segments:
+    for segment, table in known:
         starts[segment] = start
         start += len(table)
-    tables = [table for _, table in segments]
+    starts |= {segment: starts[target] + first for segment, target, first, _ in moves(db, user)}
+    tables = [table for _, table in known]
     tables.append(np.array([row[:4] for row in fresh], dtype=TURN))
     return np.concatenate(tables), starts, [row[4] for row in fresh]
 
