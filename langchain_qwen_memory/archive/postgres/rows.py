@@ -5,13 +5,14 @@ from typing import Any
 
 from langchain_qwen_memory.archive.base import ArchivedThread, Turn, root_key
 from langchain_qwen_memory.archive.postgres.ops import Op, Query, Row, digest, raw, text
-from langchain_qwen_memory.archive.stored import loads, unpack
+from langchain_qwen_memory.archive.stored import loads, unpack, unpack_later
 
 __all__ = [
     "TURNS",
     "appended",
     "count",
     "forget",
+    "found_turn",
     "get",
     "get_note",
     "head",
@@ -169,8 +170,16 @@ def notes(user: str, thread: str) -> Op[list[tuple[str, dict[str, Any]]]]:
 
 def to_turn(user: str, row: Row) -> Turn:
     """A turn from its row."""
-    _, key, parent, position, branch, at, tokens, body, thread = row
-    messages, said = unpack(body)
+    return _turn(user, row, *unpack(row[7]))
+
+
+def found_turn(user: str, row: Row) -> Turn:
+    """A turn that a search has found; its body is unpacked when it is looked into."""
+    return _turn(user, row, *unpack_later(row[7]))
+
+
+def _turn(user: str, row: Row, messages: Any, said: Any) -> Turn:
+    _, key, parent, position, branch, at, tokens, _, thread = row
     return Turn(
         key=text(key),
         parent=text(parent),

@@ -17,7 +17,7 @@ from langchain_qwen_memory.archive.postgres.asking import FOUND_NEAR, Near, Told
 from langchain_qwen_memory.archive.postgres.mentions import Scale, postings, rows_of
 from langchain_qwen_memory.archive.postgres.ops import Op, Query, digest, raw
 from langchain_qwen_memory.archive.postgres.places import Held, Kept
-from langchain_qwen_memory.archive.postgres.rows import TURNS, to_turn
+from langchain_qwen_memory.archive.postgres.rows import TURNS, found_turn
 from langchain_qwen_memory.archive.postgres.spaces import Stored
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _chosen(question: Question, candidates: Candidates, best: Sequence[tuple[int
              for rows in ([row for row, _ in best], *zip(*around, strict=True))]  # fmt: skip
     unwanted = {raw(key) for key in question.exclude}
     stored = yield Query(_BEST, (*asked, [*unwanted], question.limit))
-    turns = {row[0]: to_turn(question.user, row) for row in stored}
+    turns = {row[0]: found_turn(question.user, row) for row in stored}
     excluded = {row[0] for row in stored if row[1] in unwanted}
     found = [  # one that is not there was excluded, or forgotten while this search was running
         Hit(turn=turns[turn], score=score, before=turns.get(before), after=turns.get(after))
