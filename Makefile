@@ -55,10 +55,12 @@ bench: $(VENV)/.installed-dev ## measure beside the peers, in an environment of 
 	@for b in "search --write" archive postgres tokens stream_overhead import_time; do set -- $$b; name=$$1; shift; \
 		echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py "$$@" || exit 1; done
 
-soak: $(VENV)/.installed-dev ## many users at once for ten minutes, on Postgres and on SQLite; then killed a thousand times
-	$(BIN)/python benchmarks/soak.py --users 200 --minutes 10 --store postgres --write
-	$(BIN)/python benchmarks/soak.py --users 50 --minutes 10 --store sqlite --write
-	$(BIN)/python benchmarks/kill.py --kills 1000
+soak: $(VENV)/.installed-dev ## 1,000 kills, 100,000 turns of a hostile crowd, ten minutes of many users on Postgres and on SQLite (an hour)
+	@broken=; for b in kill crossing "soak --users 200 --minutes 10 --store postgres" \
+		"soak --users 50 --minutes 10 --store sqlite"; do set -- $$b; name=$$1; shift; \
+		echo "== benchmarks/$$name.py $$*"; \
+		$(BIN)/python benchmarks/$$name.py "$$@" --write || broken="$$broken $$name"; done; \
+		test -z "$$broken" || { echo "a promise was broken:$$broken"; exit 1; }
 
 clean: ## remove environments and caches
 	rm -rf .venv .venv-* site .mypy_cache .ruff_cache .pytest_cache .hypothesis

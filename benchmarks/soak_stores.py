@@ -23,20 +23,19 @@ SAVERS_POOL, ARCHIVES_POOL = 20, 8
 class Store:
     """A place for checkpoints and one for turns."""
 
-    savers: list[Any]
+    saver: Any
     archive: Any
     connections: int = 0
     """Most connections that the database had at once; 0: there are none to count."""
 
 
 @asynccontextmanager
-async def opened(kind: str, url: str | None, savers: int) -> AsyncIterator[Store]:
+async def opened(kind: str, url: str | None, *, locked: bool) -> AsyncIterator[Store]:
     """Open the stores; what they leave behind is removed."""
-    opening = postgres(url, savers) if kind == "postgres" else sqlite()
+    opening = postgres(url, locked=locked) if kind == "postgres" else sqlite()
     async with opening as store:
-        for saver in store.savers:
-            for name in ("aget_tuple", "aput", "aput_writes"):
-                setattr(saver, name, _timed(getattr(saver, name)))
+        for name in ("aget_tuple", "aput", "aput_writes"):
+            setattr(store.saver, name, _timed(getattr(store.saver, name)))
         yield store
 
 
@@ -63,11 +62,12 @@ async def sqlite() -> AsyncIterator[Store]:
 
     with tempfile.TemporaryDirectory() as folder, SqliteArchive(Path(folder) / "archive.db") as archive:
         async with AsyncSqliteSaver.from_conn_string(str(Path(folder) / "checkpoints.db")) as saver:
-            yield Store([saver], archive)
+            yield Store(saver, archive)
 
 
 @asynccontextmanager
-async def postgres(url: str | None, savers: int) -> AsyncIterator[Store]:
+async def postgres(url: str | None, *, locked: bool) -> AsyncIterator[Store]:
+    """A pool for the checkpointer, as in `docs/how-to/postgres.md`, and one for the archive."""
     from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
     from psycopg.rows import dict_row
     from psycopg_pool import AsyncConnectionPool
@@ -80,11 +80,13 @@ async def postgres(url: str | None, savers: int) -> AsyncIterator[Store]:
     pool: Any = AsyncConnectionPool(place, min_size=2, max_size=SAVERS_POOL, kwargs=options, open=False)
     try:
         async with pool:
-            made = [AsyncPostgresSaver(pool) for _ in range(savers)]
-            await made[0].setup()
+            saver = AsyncPostgresSaver(pool)
+            if not locked:
+                saver.lock = asyncio.Semaphore(SAVERS_POOL)  # type: ignore[assignment] # langgraph issue 7259
+            await saver.setup()
             archive = PostgresArchive(place, max_connections=ARCHIVES_POOL)
             await archive.asetup()
-            store = Store(made, archive)
+            store = Store(saver, archive)
             counting = asyncio.create_task(_count(store, place))
             try:
                 yield store

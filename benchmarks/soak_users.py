@@ -28,8 +28,7 @@ _FILL = (
 class Soak:
     """What all users share, and what they lived through."""
 
-    graphs: list[Any]
-    """One for each checkpointer; a thread has always the same."""
+    graph: Any
     pause: float
     """Seconds of thought between two turns of a user, on average."""
     until: float
@@ -48,9 +47,6 @@ class Soak:
     failed: list[str] = field(default_factory=list)
     unsettled: set[tuple[int, int]] = field(default_factory=set)
     """Threads whose last reader left: the next turn waits for that one, and is not timed."""
-
-    def graph(self, user: int, thread: int) -> Any:
-        return self.graphs[(user * 3 + thread) % len(self.graphs)]
 
     def config(self, user: int, thread: int) -> Any:
         return {"configurable": {"thread_id": f"u{user}-t{thread}"}}
@@ -101,9 +97,7 @@ async def _say(soak: Soak, user: int, thread: int, draw: random.Random, *, timed
 async def _read(soak: Soak, user: int, thread: int, question: str, now: Turn, *, leaves: bool) -> bool:
     """Read a turn's stream; whether the reader left before its end."""
     held = turn.set(now)
-    stream: Any = astream_turn(
-        soak.graph(user, thread), question, soak.config(user, thread), context={"user_id": f"user{user}"}
-    )
+    stream: Any = astream_turn(soak.graph, question, soak.config(user, thread), context={"user_id": f"user{user}"})
     try:
         count = 0
         async for _ in stream:
@@ -144,7 +138,7 @@ async def verify(soak: Soak, archive: Any) -> Verdict:
     verdict = Verdict()
     for (user, thread), sent in soak.sent.items():
         config, context = soak.config(user, thread), {"user_id": f"user{user}"}
-        pages = await atranscript(soak.graph(user, thread), config, context=context, limit=100_000)
+        pages = await atranscript(soak.graph, config, context=context, limit=100_000)
         judge(verdict, user, sent, [one.messages for one in pages])
         stored = await archive.acount(f"user{user}", f"u{user}-t{thread}")
         if stored > len(pages):
