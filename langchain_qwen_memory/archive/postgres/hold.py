@@ -23,15 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["ahold", "hold"]
 
 logger = logging.getLogger("langchain_qwen_memory")
-SETTINGS = (
-    b"BEGIN ISOLATION LEVEL READ COMMITTED",
-    b"SET LOCAL idle_in_transaction_session_timeout = 0",
-    b"SET LOCAL statement_timeout = 0",
-    b"SET LOCAL tcp_keepalives_idle = 20",
-    b"SET LOCAL tcp_keepalives_interval = 10",
-    b"SET LOCAL tcp_keepalives_count = 3",
+SETTINGS = b"; ".join(
+    (
+        b"BEGIN ISOLATION LEVEL READ COMMITTED",
+        b"SET LOCAL idle_in_transaction_session_timeout = 0",
+        b"SET LOCAL statement_timeout = 0",
+        b"SET LOCAL tcp_keepalives_idle = 20",
+        b"SET LOCAL tcp_keepalives_interval = 10",
+        b"SET LOCAL tcp_keepalives_count = 3",
+        b"SET LOCAL lock_timeout = %d",
+    )
 )
-"""How the transaction begins: however long the block takes, it stays; and a machine that vanished is noticed."""
+"""How it begins, as one message: it stays however long the block takes, and a machine that is gone is noticed."""
 
 
 @contextmanager
@@ -48,7 +51,7 @@ def hold(link: Link, user: str, thread: str, timeout: float | None) -> Iterator[
         try:
             db = stack.enter_context(link.alone())
             for statement, values in _statements(link, user, thread, timeout):
-                db.execute(statement, values)
+                db.execute(statement, values, prepare=False)
         except Error as error:
             raise _told(link, error, thread, time.monotonic() - began, timeout) from error
         yield
@@ -65,7 +68,7 @@ async def ahold(link: Link, user: str, thread: str, timeout: float | None) -> As
         try:
             db = await stack.enter_async_context(link.aalone())
             for statement, values in _statements(link, user, thread, timeout):
-                await db.execute(statement, values)
+                await db.execute(statement, values, prepare=False)
         except Error as error:
             raise _told(link, error, thread, time.monotonic() - began, timeout) from error
         yield
@@ -73,10 +76,8 @@ async def ahold(link: Link, user: str, thread: str, timeout: float | None) -> As
 
 
 def _statements(link: Link, user: str, thread: str, timeout: float | None) -> Iterator[tuple[bytes, Any]]:
-    for setting in SETTINGS:
-        yield setting, None
     wait = 0 if timeout is None else max(1, round(timeout * 1_000))  # to Postgres 0 is for ever
-    yield b"SELECT set_config('lock_timeout', %s, true)", (str(wait),)
+    yield SETTINGS % wait, None
     yield b"SELECT pg_advisory_xact_lock(%s)", (lock_key(link.names.schema, "hold", user, thread),)
 
 
