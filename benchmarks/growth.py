@@ -302,7 +302,7 @@ def section(growth: Sequence[str], prompts: Sequence[str], turns: int) -> str:
             "median of the turns measured. Rows are what the saver stores, keys included; the file also holds SQLite's",
             "pages and indexes. Peers have the long thread imported at once. SummarizationMiddleware is flat because",
             "it removes for good what it has summarised; ours keep every turn in the archive. deepagents writes what",
-            "it has summarised into a file of the state too. The classic memories store nothing: they are in the second",
+            "it has summarised into a file of the state too. The classic memories store nothing and are in the second",
             "table only.",
             "",
             *growth,

@@ -135,7 +135,7 @@ class Call:
         with service_errors(self.link.url, secrets=(self.link.key,), kind=self.link.kind):
             try:
                 yield
-            except (UnreadableError, UnicodeDecodeError, ValidationError) as error:
+            except (UnreadableError, UnicodeDecodeError, ValidationError, RecursionError) as error:
                 text = f"{shown_url(self.link.url)} answered in a form that cannot be read: {error}"
                 raise QwenResponseError(text, request_to(self.link.url), body=None) from error
 

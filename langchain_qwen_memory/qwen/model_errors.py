@@ -258,7 +258,7 @@ def _whole(response: Any) -> dict[str, Any]:
     """The response's JSON: OpenAI's SDK keeps only what is under "error", and the request id stands beside that."""
     try:
         body = response.json() if response is not None else None
-    except (ValueError, RuntimeError):
+    except (ValueError, RuntimeError):  # a bomb of brackets is the latter
         return {}
     return body if isinstance(body, dict) else {}
 
@@ -270,7 +270,7 @@ def _framed(text: str) -> dict[str, Any]:
         if name == "data" and data.lstrip().startswith("{"):
             try:
                 body = json.loads(data)
-            except json.JSONDecodeError:
+            except (json.JSONDecodeError, RecursionError):
                 return {}
             return body if isinstance(body, dict) else {}
     return {}

@@ -21,7 +21,7 @@ from langchain_qwen_memory.qwen.native_reading import compatible_body
 from langchain_qwen_memory.qwen.native_request import native_request
 from langchain_qwen_memory.qwen.native_stream import EventTranslator
 from langchain_qwen_memory.qwen.native_transport import pause_before
-from langchain_qwen_memory.qwen.reading import UnreadableError, read_completion
+from langchain_qwen_memory.qwen.reading import UnreadableError, read_completion, readable
 from langchain_qwen_memory.qwen.transport import whole_answer
 
 __all__ = ["NativeCall"]
@@ -63,7 +63,8 @@ class NativeCall(Call):
                 reader.take(event)
             return self.collected(reader, _Ended(events.shown))
         body = whole_answer(raw, holds="output", ends=NATIVE)
-        answer = compatible_body(body, model=self.request.body["model"], part="message")
+        with readable(body):
+            answer = compatible_body(body, model=self.request.body["model"], part="message")
         if not answer["choices"]:
             raise UnreadableError(f"no choices in {raw.text[:200]!r}")
         return read_completion(answer, opens=self._opens, told_off=self.request.told_off, looks=self.tags != "off")

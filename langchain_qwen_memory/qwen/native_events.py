@@ -60,8 +60,9 @@ class EventLines:
         done = self._dispatch() if self._data and (begins or (name == "data" and self._is_whole())) else []
         if name == "event":
             self._name = value
-        elif not name and value.startswith(_STATUS) and value[len(_STATUS) :].strip().isdigit():
-            self._status = int(value[len(_STATUS) :])
+        elif not name and value.startswith(_STATUS):
+            told = value[len(_STATUS) :].strip()
+            self._status = int(told) if told.isascii() and told.isdigit() else self._status
         elif name == "data":
             self._data.append(value)
         return done

@@ -12,6 +12,7 @@ from langchain_qwen_memory.qwen.native_errors import bare_response
 from langchain_qwen_memory.qwen.native_events import Event, EventLines, looks_framed
 from langchain_qwen_memory.qwen.native_growth import Growth
 from langchain_qwen_memory.qwen.native_reading import compatible_body
+from langchain_qwen_memory.qwen.reading import readable
 from langchain_qwen_memory.qwen.transport import is_error, whole_answer
 
 __all__ = ["EventTranslator"]
@@ -81,6 +82,10 @@ class EventTranslator:
         return body
 
     def _compatible(self, body: dict[str, Any]) -> dict[str, Any]:
+        with readable(body):
+            return self._made_compatible(body)
+
+    def _made_compatible(self, body: dict[str, Any]) -> dict[str, Any]:
         event = compatible_body(body, model=self._model, part="delta")
         self._read_any, self._had_choices = True, self._had_choices or bool(event["choices"])
         for choice in event["choices"][:1]:

@@ -13,7 +13,10 @@ from langchain_qwen_memory.qwen.blocks import PROVIDER
 from langchain_qwen_memory.qwen.tool_calls import CallBook
 from langchain_qwen_memory.thinking import Parted, ThinkingFilter, begins_inside
 
-__all__ = ["AnswerReader", "Delta", "read_completion", "read_usage"]
+__all__ = ["AnswerReader", "Delta", "read_completion", "read_usage", "readable"]
+
+
+_MOST_TOKENS = 2**53
 
 
 class Delta(NamedTuple):
@@ -62,7 +65,7 @@ class AnswerReader:
         Raises:
             UnreadableError: If it is not of the protocol's form.
         """
-        with _readable(event):
+        with readable(event):
             return self._take(event)
 
     def _take(self, event: dict[str, Any]) -> Delta | None:
@@ -218,7 +221,8 @@ class UnreadableError(ValueError):
 
 
 @contextmanager
-def _readable(event: Any) -> Iterator[None]:
+def readable(event: Any) -> Iterator[None]:
+    """Raises as `UnreadableError` what fails inside because a value is of another kind than the protocol has it."""
     try:
         yield
     except (TypeError, KeyError, AttributeError, IndexError) as error:
@@ -232,7 +236,7 @@ def read_completion(
 
     A whole text shows by a closing tag without an opening one that its template opened the thinking.
     """
-    with _readable(body):
+    with readable(body):
         return _completion(body, opens=opens, told_off=told_off, looks=looks)
 
 
@@ -253,12 +257,12 @@ def read_usage(usage: dict[str, Any] | None) -> UsageMetadata | None:
     """Reads a server's token counts; what it does not say is absent, not zero."""
     if not usage:
         return None
-    with _readable(usage):
+    with readable(usage):
         return _usage(usage)
 
 
 def _usage(usage: dict[str, Any]) -> UsageMetadata:
-    given, made = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+    given, made = _tokens(usage.get("prompt_tokens")) or 0, _tokens(usage.get("completion_tokens")) or 0
     of_input, of_output = (
         usage.get("prompt_tokens_details") or {},
         usage.get("completion_tokens_details") or {},
@@ -268,7 +272,7 @@ def _usage(usage: dict[str, Any]) -> UsageMetadata:
     return UsageMetadata(
         input_tokens=given,
         output_tokens=made,
-        total_tokens=usage.get("total_tokens") or given + made,
+        total_tokens=_tokens(usage.get("total_tokens")) or given + made,
         input_token_details=cast(
             "InputTokenDetails", _said(audio=of_input.get("audio_tokens"), cache_read=cached, cache_creation=created)
         ),
@@ -279,8 +283,14 @@ def _usage(usage: dict[str, Any]) -> UsageMetadata:
     )
 
 
-def _said(**counts: int | None) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if count is not None}
+def _said(**counts: Any) -> dict[str, int]:
+    return {name: count for name, told in counts.items() if (count := _tokens(told)) is not None}
+
+
+def _tokens(told: Any) -> int | None:
+    """A count, if it is one that LangChain can add and a checkpoint can hold."""
+    number = isinstance(told, int | float) and not isinstance(told, bool)
+    return int(told) if number and 0 <= told < _MOST_TOKENS else None
 
 
 def _additional(reasoning: str, extra: dict[str, Any]) -> dict[str, Any]:
