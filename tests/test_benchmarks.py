@@ -44,6 +44,23 @@ def test_each_program_stands_in_the_readme():
     assert told == [*programs(), "peers_env.py"]
 
 
+def test_a_result_is_written_where_no_peer_is_installed(monkeypatch, tmp_path):
+    """After an hour of work no program fails for want of a version to tell; a section stands between its markers."""
+    monkeypatch.syspath_prepend(str(HERE))
+    import page
+
+    monkeypatch.setattr(page, "PACKAGES", ("langgraph", "a-peer-that-is-not-here"))
+    monkeypatch.setattr(page, "DOCS", tmp_path)
+    monkeypatch.setattr(page, "PAGE", tmp_path / "benchmarks.md")
+    for number in range(2):
+        page.write_section("kills", f"{number} kills. {page.version_line()}")
+    written = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert "1 kills. " in written
+    assert "0 kills" not in written
+    assert "langgraph 1" in written
+    assert "not-here" not in written
+
+
 @pytest.mark.slow
 def test_a_small_soak_loses_doubles_and_crosses_nothing():
     """Five users talk for three seconds through SQLite, some leaving midway: each turn is there once, and its own."""
