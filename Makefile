@@ -55,7 +55,7 @@ bench: $(VENV)/.installed-dev ## measure beside the peers, in an environment of 
 	@for b in "search --write" archive postgres tokens stream_overhead import_time; do set -- $$b; name=$$1; shift; \
 		echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py "$$@" || exit 1; done
 
-soak: $(VENV)/.installed-dev ## 1,000 kills, 100,000 turns of a hostile crowd, ten minutes of many users on Postgres and on SQLite (an hour)
+soak: $(VENV)/.installed-dev ## 1,000 kills, 100,000 turns of a hostile crowd, ten minutes of many users on Postgres and on SQLite (three quarters of an hour)
 	@broken=; for b in kill crossing "soak --users 200 --minutes 10 --store postgres" \
 		"soak --users 50 --minutes 10 --store sqlite"; do set -- $$b; name=$$1; shift; \
 		echo "== benchmarks/$$name.py $$*"; \

@@ -1,6 +1,6 @@
 """Plays 100,000 random turns of a crowd of users, and looks in all that anybody sees for the words of the others.
 
-    python benchmarks/crossing.py --write                       # 100,000 turns; some twenty minutes of one core
+    python benchmarks/crossing.py --write                       # 100,000 turns; some fifteen minutes of one core
     python benchmarks/crossing.py --turns 2000 --seed 7         # a try, the same each time
 
 A run is 2,500 turns of 40 users on one archive and one checkpointer; then another begins with the next kind of store.

@@ -9,8 +9,8 @@ Each user has one to three threads and thinks for some seconds between turns; so
 sent two at a time on one thread, some ask for an earlier turn. Each question has a token that stands nowhere else, so
 that transcripts and prompts show what was lost, doubled, or crossed to another user. The model is a local DashScope in
 another process, ChatQwen streams. Memory is a summary of what is older than 6 to 12 turns, and recall of 3. LangGraph's
-AsyncPostgresSaver works over a pool of connections, as `docs/how-to/postgres.md` sets it up; with `--locked` it is left
-as LangGraph makes it, which does one thing at a time whatever its pool (langgraph's issue 7259).
+AsyncPostgresSaver works over a pool of connections, as `docs/how-to/postgres.md` sets it up, and takes a lock around
+each call all the same (langgraph's issue 7259); with `--unlocked` as many run at once as there are connections.
 
 The package's own time of a turn is its wall time, from the call of `astream_turn` to the end of its stream, without the
 seconds in which the HTTP client waited for bytes of the model; memory's work after the answer is in it, and so is the
@@ -58,7 +58,7 @@ async def run(options: argparse.Namespace, url: str) -> Outcome:
     """Soak, then verify."""
     heard, watch, prompts = Heard(), Watch(), Prompts()
     logging.getLogger("langchain_qwen_memory").addHandler(heard)
-    async with opened(options.store, options.url, locked=options.locked) as store:
+    async with opened(options.store, options.url, unlocked=options.unlocked) as store:
         memory = [SummaryBufferMemory(trigger=("turns", 12), keep=("turns", 6)), RecallMemory(k=3)]
         model = metered_model(url, prompts)
         graph = create_chat_graph(model, memory=memory, archive=store.archive, checkpointer=store.saver)
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--store", choices=["postgres", "sqlite"], default="postgres")
     parser.add_argument("--pause", type=float, default=20.0, help="seconds between two turns of a user, on average")
-    parser.add_argument("--locked", action="store_true", help="a Postgres checkpointer as LangGraph makes it")
+    parser.add_argument("--unlocked", action="store_true", help="a Postgres checkpointer without LangGraph's lock")
     parser.add_argument("--url", help="an empty Postgres database; without it a server of its own is started")
     parser.add_argument("--blame", action="store_true", help="say what the loop stood still for")
     parser.add_argument("--write", action="store_true", help="write the result into docs/benchmarks.md")

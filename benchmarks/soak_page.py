@@ -119,7 +119,7 @@ def section(made: Outcome, broken: Sequence[str]) -> str:
     """The text between the markers."""
     options = made.options
     command = f"python benchmarks/soak.py --users {options.users} --minutes {options.minutes:g} --store {options.store}"
-    command += f" --pause {options.pause:g}" + (" --locked" if options.locked else "")
+    command += f" --pause {options.pause:g}" + (" --unlocked" if options.unlocked else "")
     when = datetime.now(UTC).strftime("%H:%M UTC")
     lines = [f"Written by `{command}` at {when}. {version_line()}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in figures(made)]

@@ -30,9 +30,9 @@ class Store:
 
 
 @asynccontextmanager
-async def opened(kind: str, url: str | None, *, locked: bool) -> AsyncIterator[Store]:
+async def opened(kind: str, url: str | None, *, unlocked: bool) -> AsyncIterator[Store]:
     """Open the stores; what they leave behind is removed."""
-    opening = postgres(url, locked=locked) if kind == "postgres" else sqlite()
+    opening = postgres(url, unlocked=unlocked) if kind == "postgres" else sqlite()
     async with opening as store:
         for name in ("aget_tuple", "aput", "aput_writes"):
             setattr(store.saver, name, _timed(getattr(store.saver, name)))
@@ -66,7 +66,7 @@ async def sqlite() -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def postgres(url: str | None, *, locked: bool) -> AsyncIterator[Store]:
+async def postgres(url: str | None, *, unlocked: bool) -> AsyncIterator[Store]:
     """A pool for the checkpointer, as in `docs/how-to/postgres.md`, and one for the archive."""
     from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
     from psycopg.rows import dict_row
@@ -81,7 +81,7 @@ async def postgres(url: str | None, *, locked: bool) -> AsyncIterator[Store]:
     try:
         async with pool:
             saver = AsyncPostgresSaver(pool)
-            if not locked:
+            if unlocked:
                 saver.lock = asyncio.Semaphore(SAVERS_POOL)  # type: ignore[assignment] # langgraph issue 7259
             await saver.setup()
             archive = PostgresArchive(place, max_connections=ARCHIVES_POOL)
