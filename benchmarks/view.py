@@ -12,7 +12,7 @@ from langchain_qwen_memory.memory.base import Need, Search, drive, select_all
 from langchain_qwen_memory.memory.recall import quotation
 from langchain_qwen_memory.memory.render import Quote, render
 from langchain_qwen_memory.steps.needs import Means
-from langchain_qwen_memory.steps.wiring import owner_of
+from langchain_qwen_memory.steps.thread import owner_of
 from langchain_qwen_memory.threads import wiring_of
 
 QUESTIONS = 60
@@ -46,7 +46,14 @@ def _view(wiring: Any, owner: Any, state: Any, found: dict[str, Any], config: An
     def meet(need: Need) -> Any:
         if isinstance(need, Search):
             if need.query not in found:
-                means = Means(owner=owner, head=thread.head, model=wiring.model, archive=wiring.archive, config=config)
+                means = Means(
+                    owner=owner,
+                    head=thread.head,
+                    model=wiring.model,
+                    prompt=wiring.prompt,
+                    archive=wiring.archive,
+                    config=config,
+                )
                 found[need.query] = means.meet(need)
             return found[need.query]
         return None

@@ -19,8 +19,9 @@ from langchain_qwen_memory.memory.base import Memory
 from langchain_qwen_memory.memory.turns import is_finished
 from langchain_qwen_memory.nodes import wired_nodes
 from langchain_qwen_memory.state import MemoryState
+from langchain_qwen_memory.steps.given import as_memories, open_archive, with_tools, with_window
 from langchain_qwen_memory.steps.model_checks import PromptCache
-from langchain_qwen_memory.steps.wiring import Wiring, as_memories, open_archive, with_tools, with_window
+from langchain_qwen_memory.steps.wiring import Wiring
 
 
 @dataclass

@@ -40,11 +40,13 @@ from langchain_qwen_memory.steps.agent_state import (
 )
 from langchain_qwen_memory.steps.background import aprepare, prepare
 from langchain_qwen_memory.steps.choosing import chosen_for
+from langchain_qwen_memory.steps.given import as_memories, open_archive, with_window
 from langchain_qwen_memory.steps.model_checks import PromptCache
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.remembering import archive_failed, to_archive, unread, without_vectors
+from langchain_qwen_memory.steps.thread import Thread, owner_of
 from langchain_qwen_memory.steps.unsaved import warn_if_unsaved
-from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring, as_memories, open_archive, owner_of, with_window
+from langchain_qwen_memory.steps.wiring import CONTROL, Wiring
 
 _UNANSWERED = 256
 """Selections kept whose model call failed, so that a retry neither searches nor folds again."""

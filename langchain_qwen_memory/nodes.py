@@ -21,14 +21,9 @@ from typing_extensions import override
 from langchain_qwen_memory.archive.base import Archive
 from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.base import Memory
+from langchain_qwen_memory.steps.given import as_memories, open_archive, with_tools, with_window
 from langchain_qwen_memory.steps.model_checks import PromptCache
-from langchain_qwen_memory.steps.wiring import (
-    Wiring,
-    as_memories,
-    open_archive,
-    with_tools,
-    with_window,
-)
+from langchain_qwen_memory.steps.wiring import Wiring
 from langchain_qwen_memory.steps.working import NodeWork
 
 _Step: TypeAlias = Callable[[Mapping[str, Any], RunnableConfig], dict[str, Any]]

@@ -16,7 +16,8 @@ from langchain_qwen_memory.state import Report
 from langchain_qwen_memory.steps.costs import calls_of, cost_of, prompt_price, summary_cost
 from langchain_qwen_memory.steps.model_checks import has_explicit_cache
 from langchain_qwen_memory.steps.model_facts import chat_models_in
-from langchain_qwen_memory.steps.wiring import Thread, Wiring
+from langchain_qwen_memory.steps.thread import Thread
+from langchain_qwen_memory.steps.wiring import Wiring
 
 
 def now() -> float:

@@ -13,7 +13,7 @@ from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
 from langchain_qwen_memory.nodes import wiring_of
 from langchain_qwen_memory.state import Report
 from langchain_qwen_memory.steps.locks import aalone, alone
-from langchain_qwen_memory.steps.wiring import Owner, Thread, owner_of
+from langchain_qwen_memory.steps.thread import Owner, Thread, owner_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

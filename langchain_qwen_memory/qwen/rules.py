@@ -79,7 +79,8 @@ def settle(
                 f"{info.name} always thinks, and while thinking no answer that is begun (partial) can be gone on with. "
                 "Leave the beginning out, or take model='qwen-plus'."
             )
-        if thinks and info.thinking != "always" and (goes_on or is_forced(choice) or _is_json_mode(answer_format)):
+        unthinking = goes_on or is_forced(choice) or _is_json_mode(answer_format) or speaks(params)
+        if thinks and info.thinking != "always" and unthinking:
             knobs |= {"enable_thinking": False, "thinking_budget": None, "reasoning_effort": None}
             thinks, asked = False, False
         if thinks and is_forced(choice):
@@ -88,9 +89,6 @@ def settle(
         if _is_json_mode(answer_format) and (thinks or not info.json_mode):
             _warn(f"{info.name} has no JSON mode: it is only asked in words for JSON.")
             answer_format, instruction = None, instruction or JSON_ONLY
-        if thinks and info.thinking != "always" and speaks(params):
-            knobs |= {"enable_thinking": False, "thinking_budget": None, "reasoning_effort": None}
-            thinks, asked = False, False
         _drop_useless_switch(info, knobs)
     params |= {"tools": tools, "tool_choice": choice, "response_format": answer_format}
     return Plan(

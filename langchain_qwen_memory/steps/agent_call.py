@@ -25,7 +25,8 @@ from langchain_qwen_memory.steps.choosing import EASED, leaving_out_refused, sel
 from langchain_qwen_memory.steps.needs import Means, OfNodes
 from langchain_qwen_memory.steps.remembering import ahead, remembered
 from langchain_qwen_memory.steps.storable import storable
-from langchain_qwen_memory.steps.wiring import CONTROL, Thread
+from langchain_qwen_memory.steps.thread import Thread
+from langchain_qwen_memory.steps.wiring import CONTROL
 
 _once: Any = task(name="memory")
 """Makes a function whose result is stored with the checkpoint, so that a node that runs again finds it."""

@@ -25,7 +25,8 @@ from langgraph.channels import UntrackedValue
 from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.turns import LiveTurn, each_once, part_system
 from langchain_qwen_memory.state import Record
-from langchain_qwen_memory.steps.wiring import Owner, Thread, Wiring
+from langchain_qwen_memory.steps.thread import Owner, Thread
+from langchain_qwen_memory.steps.wiring import Wiring
 
 logger = logging.getLogger("langchain_qwen_memory")
 

@@ -14,7 +14,8 @@ from langchain_qwen_memory.errors import ThreadError
 from langchain_qwen_memory.memory.base import Need
 from langchain_qwen_memory.state import newest_turn
 from langchain_qwen_memory.steps.needs import Known, OfNodes, Page
-from langchain_qwen_memory.steps.wiring import Owner, Thread, Wiring
+from langchain_qwen_memory.steps.thread import Owner, Thread
+from langchain_qwen_memory.steps.wiring import Wiring
 
 UNREAD = "archive: ArchiveError on reading"
 """What a report says where nobody knows what was delivered before; nothing is taken in then, lest it be there twice."""

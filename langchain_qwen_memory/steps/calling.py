@@ -17,7 +17,8 @@ from langchain_qwen_memory.steps.arriving import Arrival, arrive
 from langchain_qwen_memory.steps.choosing import EASED, leaving_out_refused, selected, shrunk, view_of, viewed
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.storable import storable
-from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring
+from langchain_qwen_memory.steps.thread import Thread
+from langchain_qwen_memory.steps.wiring import CONTROL, Wiring
 
 
 @dataclass

@@ -14,7 +14,8 @@ from langchain_qwen_memory.memory.placing import shown
 from langchain_qwen_memory.memory.render import Quote, View, beside, render, system_message
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.state import RECORD_VERSION, Record
-from langchain_qwen_memory.steps.wiring import Thread, Wiring, without_refused
+from langchain_qwen_memory.steps.thread import Thread, without_refused
+from langchain_qwen_memory.steps.wiring import Wiring
 
 REFUSED = "model: an unanswered question was refused and is left out"
 """What a report says of an earlier question that the provider does not take."""

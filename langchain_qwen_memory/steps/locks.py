@@ -18,7 +18,7 @@ from langchain_core.runnables import RunnableConfig
 
 from langchain_qwen_memory.archive.base import Archive
 from langchain_qwen_memory.errors import ArchiveError
-from langchain_qwen_memory.steps.wiring import owner_of
+from langchain_qwen_memory.steps.thread import owner_of
 
 logger = logging.getLogger("langchain_qwen_memory")
 

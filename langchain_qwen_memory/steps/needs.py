@@ -17,7 +17,7 @@ from langchain_qwen_memory.memory.base import Answer, Ask, FindNote, Need, PutNo
 from langchain_qwen_memory.memory.text import said
 from langchain_qwen_memory.steps.model_facts import Asked, chat_models_in
 from langchain_qwen_memory.steps.reranking import areranked, reranked
-from langchain_qwen_memory.steps.wiring import Owner
+from langchain_qwen_memory.steps.thread import Owner
 
 _OF_THE_CHAT = (
     *("tool_choice", "parallel_tool_calls", "response_format", "ls_structured_output_format", "stop"),

@@ -19,7 +19,8 @@ from langchain_qwen_memory.state import Record, newest_turn
 from langchain_qwen_memory.steps.arriving import UNREAD
 from langchain_qwen_memory.steps.choosing import begun, chosen_for
 from langchain_qwen_memory.steps.needs import Append
-from langchain_qwen_memory.steps.wiring import CONTROL, Thread, Wiring
+from langchain_qwen_memory.steps.thread import Thread
+from langchain_qwen_memory.steps.wiring import CONTROL, Wiring
 
 logger = logging.getLogger("langchain_qwen_memory")
 

@@ -7,7 +7,7 @@ from functools import cache
 
 from langchain_core.runnables import RunnableConfig
 
-from langchain_qwen_memory.steps.wiring import Thread
+from langchain_qwen_memory.steps.thread import Thread
 
 logger = logging.getLogger("langchain_qwen_memory")
 

@@ -2,117 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
-from os import PathLike
 from typing import Any, cast
 
 from langchain_core.messages import BaseMessage, SystemMessage
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable
 from langgraph.errors import GraphBubbleUp
 
-from langchain_qwen_memory.archive.base import Archive, root_key
+from langchain_qwen_memory.archive.base import Archive
 from langchain_qwen_memory.errors import MemoryOptionError, ThreadError
 from langchain_qwen_memory.memory.base import Ask, Conversation, Limits, Memory, Phase, names_of
 from langchain_qwen_memory.memory.caching import Repeats, marked_order
-from langchain_qwen_memory.memory.turns import LiveTurn, each_once, read_live
-from langchain_qwen_memory.memory.window import WindowMemory
+from langchain_qwen_memory.memory.turns import each_once, read_live
 from langchain_qwen_memory.state import RECORD_VERSION, Record
 from langchain_qwen_memory.steps.model_checks import PromptCache, check_conversation, check_prompt_cache
 from langchain_qwen_memory.steps.model_facts import ModelFacts, model_facts
+from langchain_qwen_memory.steps.thread import Owner, Thread, without_refused
 
 CONTROL = (GraphBubbleUp,)
 """How LangGraph stops a run on purpose, as for an interrupt: no failure of a memory."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Owner:
-    """Whose thread this is. Nothing of another owner is ever read."""
-
-    user: str
-    """`user_id` of the run's context; empty where the app has no users."""
-    thread: str
-    """`thread_id` of the run's config; empty without a checkpointer."""
-
-    @property
-    def root(self) -> str:
-        """Parent of the thread's first turn."""
-        return root_key(self.user, self.thread)
-
-    @property
-    def mark(self) -> str:
-        """Digest of the user id, which itself is in no checkpoint."""
-        return blake2b(f"user\0{self.user}".encode("utf-8", "replace"), digest_size=4).hexdigest()
-
-
-def owner_of(config: RunnableConfig, context: Any) -> Owner:
-    """Read the thread from the config and the user from the context, which is not stored in checkpoints.
-
-    Raises:
-        ThreadError: Config or context is something else, or an id is no text that could be stored and told from others.
-    """
-    if not isinstance(config, Mapping):
-        raise ThreadError(f'{config!r} is no config; write {{"configurable": {{"thread_id": {config!r}}}}}.')
-    if isinstance(context, str | int):
-        raise ThreadError(f'context={context!r} names nobody; write context={{"user_id": {str(context)!r}}}.')
-    user = context.get("user_id") if isinstance(context, Mapping) else getattr(context, "user_id", None)
-    thread = config.get("configurable", {}).get("thread_id")
-    owner = Owner(user="" if user is None else str(user), thread="" if thread is None else str(thread))
-    for name, text in (("user_id", owner.user), ("thread_id", owner.thread)):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ThreadError(
-                f"{name}={text!r} holds half of a surrogate pair, which is no text; clean it with "
-                f"{name}.encode('utf-8', 'replace').decode()"
-            ) from None
-    return owner
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Thread:
-    """A state, read: what the nodes work on."""
-
-    owner: Owner
-    """Whose it is."""
-    system: tuple[BaseMessage, ...]
-    """System messages: the graph's own, then those in the state."""
-    stored_system: tuple[SystemMessage, ...]
-    """System messages in the state."""
-    turns: tuple[LiveTurn, ...]
-    """Live turns."""
-    record: Record
-    """What memory kept."""
-
-    @property
-    def head(self) -> str:
-        """Key of the newest archived turn in the lineage of this state; the root key if there is none.
-
-        After an edit the record's head may be a turn of the branch that was left: then the first live turn's parent
-        holds, which is archived for sure, since a turn leaves the live state only once it is.
-        """
-        known = self.record.get("head")
-        chain = {turn.key for turn in self.turns} | {turn.parent for turn in self.turns[:1]}
-        if known and (known in chain or not self.turns):
-            return known
-        return self.turns[0].parent if self.turns else self.record.get("parent", self.owner.root)
-
-    @property
-    def unarchived(self) -> tuple[LiveTurn, ...]:
-        """Live turns that come after `head`."""
-        keys = [turn.key for turn in self.turns]
-        head = self.head
-        return self.turns[keys.index(head) + 1 :] if head in keys else self.turns
-
-
-def without_refused(turns: Sequence[LiveTurn], refused: Collection[str]) -> tuple[LiveTurn, ...]:
-    """The turns, those whose questions the provider refused marked so."""
-    return tuple(
-        replace(turn, refused=True) if turn.question is not None and turn.question.id in refused else turn
-        for turn in turns
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,65 +174,3 @@ class Wiring:
                 "This state was copied from another thread, whose older turns are archived under that thread's id. "
                 "Go on with that thread (from an older checkpoint, for a fork), or begin a new one with messages only."
             )
-
-
-def as_memories(memory: Memory | Sequence[Memory] | None) -> tuple[Memory, ...]:
-    """One memory, several or none, as a tuple; what is no memory is in it too, for `Wiring` to refuse."""
-    if memory is None:
-        return ()
-    several = isinstance(memory, Iterable) and not isinstance(memory, str)
-    return tuple(memory) if several else (memory,)  # type: ignore[arg-type,return-value]
-
-
-def with_window(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
-    """Where no memory lets turns leave, a window does: a thread has no end, a prompt has."""
-    moves = any(isinstance(memory, Memory) and memory.moves_edge for memory in memories)
-    return memories if moves else (WindowMemory(), *memories)
-
-
-def open_archive(archive: Archive | str | PathLike[str] | None) -> Archive | None:
-    """Open an archive by its path or URL, or give back the one that is open.
-
-    Raises:
-        MemoryOptionError: A URL of a database that is not supported, or nothing that names an archive.
-        ImportError: A Postgres URL without psycopg.
-    """
-    if archive is None or isinstance(archive, Archive):
-        return archive
-    if not isinstance(archive, str | PathLike):
-        raise MemoryOptionError(
-            f'archive={archive!r} is neither a path, a URL nor an Archive; write archive="chat.db".'
-        )
-    path = str(archive)
-    if path.startswith(("postgresql://", "postgres://")):
-        from langchain_qwen_memory.archive.postgres.archive import PostgresArchive
-
-        return PostgresArchive(path)
-    if "://" in path:
-        raise MemoryOptionError(
-            f'archive={path.rpartition("@")[2]!r}: this version opens SQLite files, as in archive="chat.db", Postgres '
-            'databases, as in archive="postgresql://user:password@host/name", and takes Archive objects of your own.'
-        )
-    from langchain_qwen_memory.archive.sqlite.archive import SqliteArchive
-
-    return SqliteArchive(path)
-
-
-def with_tools(model: Runnable[Any, Any], tools: Sequence[Any]) -> Runnable[Any, Any]:
-    """The model with its tools bound.
-
-    Raises:
-        MemoryOptionError: It is no model, or one that cannot bind tools.
-    """
-    if not isinstance(model, Runnable):
-        raise MemoryOptionError(
-            f'model={model!r} is no chat model; write create_chat_graph(ChatQwen(model="qwen-plus"), ...).'
-        )
-    if not tools:
-        return model
-    if not hasattr(model, "bind_tools"):
-        raise MemoryOptionError(
-            f"{type(model).__name__} cannot bind tools. Bind them to the chat model inside it, "
-            "and leave tools=... out; or give the chat model itself."
-        )
-    return model.bind_tools(tools)  # type: ignore[no-any-return]

@@ -16,8 +16,9 @@ from langchain_qwen_memory.steps.calling import Call
 from langchain_qwen_memory.steps.choosing import begun, chosen_for
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.remembering import ahead, is_new, is_old, remembered, remembering, unread
+from langchain_qwen_memory.steps.thread import Owner, Thread, owner_of
 from langchain_qwen_memory.steps.unsaved import warn_if_unsaved
-from langchain_qwen_memory.steps.wiring import CONTROL, Owner, Thread, Wiring, owner_of
+from langchain_qwen_memory.steps.wiring import CONTROL, Wiring
 
 
 @dataclass(frozen=True)

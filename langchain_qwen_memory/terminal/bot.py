@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from langchain_qwen_memory.memory.base import Memory
-    from langchain_qwen_memory.steps.wiring import Thread, Wiring
+    from langchain_qwen_memory.steps.thread import Thread
+    from langchain_qwen_memory.steps.wiring import Wiring
 
 _STAND_IN_SPEED = 0.02
 """Seconds between two chunks of the stand-in: as fast as a model writes, so that one sees it stream."""
@@ -48,7 +49,7 @@ class Bot:
         Raises:
             ThreadError: Another user began it.
         """
-        from langchain_qwen_memory.steps.wiring import owner_of
+        from langchain_qwen_memory.steps.thread import owner_of
 
         state = await self.graph.aget_state(self.config)
         return self.wiring.read(state.values, owner_of(self.config, self.context))
@@ -57,7 +58,7 @@ class Bot:
         """Number -> question of this thread's archived turns that a report names; other threads' are left out."""
         from langchain_core.messages import HumanMessage
 
-        from langchain_qwen_memory.steps.wiring import owner_of
+        from langchain_qwen_memory.steps.thread import owner_of
 
         archive, owner = self.wiring.archive, owner_of(self.config, self.context)
         assert archive is not None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.state import Report
-    from langchain_qwen_memory.steps.wiring import Thread, Wiring
+    from langchain_qwen_memory.steps.thread import Thread
+    from langchain_qwen_memory.steps.wiring import Wiring
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -93,7 +93,7 @@ class Reader:
             return None
         from langchain_qwen_memory.errors import ThreadError
         from langchain_qwen_memory.nodes import wiring_of
-        from langchain_qwen_memory.steps.wiring import owner_of
+        from langchain_qwen_memory.steps.thread import owner_of
 
         values = self.graph.get_state(self.config(thread)).values
         try:

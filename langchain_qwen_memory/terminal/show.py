@@ -15,7 +15,7 @@ from langchain_qwen_memory.terminal.say import Say, grouped
 
 if TYPE_CHECKING:
     from langchain_qwen_memory.state import Report
-    from langchain_qwen_memory.steps.wiring import Thread
+    from langchain_qwen_memory.steps.thread import Thread
     from langchain_qwen_memory.terminal.figures import Figures
 
 __all__ = ["COLOURS", "GLYPHS", "clean", "context", "failure", "meter", "money", "record", "short"]

@@ -74,7 +74,7 @@ async def branches(bot: Bot) -> list[Branch]:
 
 
 async def _branch(bot: Bot, checkpoint: str) -> Branch | None:
-    from langchain_qwen_memory.steps.wiring import owner_of
+    from langchain_qwen_memory.steps.thread import owner_of
     from langchain_qwen_memory.terminal.bot import words
 
     state = await bot.graph.aget_state(_at(bot, checkpoint))
@@ -107,7 +107,7 @@ async def _notes(bot: Bot) -> list[dict[str, Any]]:
 
 
 def _place(bot: Bot) -> tuple[str, str, Any]:
-    from langchain_qwen_memory.steps.wiring import owner_of
+    from langchain_qwen_memory.steps.thread import owner_of
 
     owner = owner_of(bot.config, bot.context)
     assert bot.wiring.archive is not None

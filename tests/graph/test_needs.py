@@ -16,7 +16,7 @@ from langchain_qwen_memory.catalogue import model_info, price
 from langchain_qwen_memory.memory.base import Ask, Memory, select_all
 from langchain_qwen_memory.steps.model_facts import chat_models_in, model_facts
 from langchain_qwen_memory.steps.needs import quiet
-from langchain_qwen_memory.steps.wiring import Owner
+from langchain_qwen_memory.steps.thread import Owner
 from langchain_qwen_memory.testing import Fault, LocalDashScope
 from tests.scripted import ScriptedChatModel
 
