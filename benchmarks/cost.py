@@ -68,7 +68,8 @@ OURS = (
     Ours("summary, trigger 5,600 tokens", (SummaryBufferMemory(trigger=("tokens", 5_600)),), literal=8),
     Ours("summary, trigger 5,600 tokens, keep 8 turns", (FOLDING,), prefix=0.96, effective=800, literal=8),
     Ours("summary, cost trigger", (SummaryBufferMemory(trigger=("cost", "auto")),), effective=600, literal=8),
-    Ours("window + recall (default: 6 records)", (WindowMemory(), RecallMemory())),
+    Ours("window + recall (default: up to 1,000 tokens)", (WindowMemory(), RecallMemory())),
+    Ours("window + recall of up to 400 tokens", (WindowMemory(), RecallMemory(max_tokens=400))),
     Ours("window + recall of 1 record", (WindowMemory(), RecallMemory(k=1)), prefix=0.90),
     Ours("summary, keep 8 turns + recall of 1 record", (FOLDING, RecallMemory(k=1)), literal=8),
 )

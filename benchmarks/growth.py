@@ -40,7 +40,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langmem.short_term import RunningSummary
 from page import needs, plot, version_line, write_section
-from peers import NEEDED, PEERS, Peer
+from peers import FORGETFUL, NEEDED, PEERS, Peer
 from scripted import ScriptedModel
 from view import view_milliseconds
 
@@ -330,7 +330,8 @@ def main() -> None:
     lines, promises, curves = head(sizes), [], {}
     print("\n".join(lines))
     with tempfile.TemporaryDirectory() as temporary:
-        for number, name in enumerate([*OURS, *(peer.name for peer in PEERS if peer.graph)]):
+        others = {peer.name: peer for peer in (FORGETFUL, *PEERS) if peer.graph}
+        for number, name in enumerate([*OURS, *others]):
             if options.only and options.only not in name:
                 continue
             folder, view = Path(temporary) / f"{number}", None
@@ -339,7 +340,7 @@ def main() -> None:
                 threads, view = run_ours(name, sizes, folder, singly=options.every_turn)
                 promises += list(checks(name, threads, view))
             else:
-                threads = run_peer(next(peer for peer in PEERS if peer.name == name), sizes, folder)
+                threads = run_peer(others[name], sizes, folder)
             lines.append(row(name, threads, view))
             curves[name] = [
                 (thread.length, statistics.median(thread.cpu), statistics.median(thread.stored)) for thread in threads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from checker import size_of
 from conversations import SYSTEM, TOOLS
@@ -131,6 +131,32 @@ def plain_graph(cut: View, state: type[Any] = MessagesState) -> Callable[[Script
     return make
 
 
+def _newest_turn(left: list[AnyMessage], right: Any) -> list[AnyMessage]:
+    """What was said since the newest question."""
+    messages: list[AnyMessage] = add_messages(left, right)  # type: ignore[assignment]
+    asked = [at for at, message in enumerate(messages) if message.type == "human"]
+    return messages[asked[-1] :] if asked else messages
+
+
+class NewestTurn(TypedDict):
+    """A state that forgets all but the newest turn."""
+
+    messages: Annotated[list[AnyMessage], _newest_turn]
+
+
+def forgetful_graph(chat: ScriptedModel, _: ScriptedModel, saver: Any) -> Any:
+    """As many steps as a graph of ours has, and nothing done in them: what LangGraph and the saver cost."""
+    bound = chat.bind_tools(TOOLS)
+    graph: Any = StateGraph(NewestTurn)
+    graph.add_node("model", lambda state: {"messages": [bound.invoke(whole(state["messages"]))]})
+    graph.add_node("tools", ToolNode(TOOLS))
+    graph.add_node("remember", lambda _: {})
+    graph.add_edge(START, "model")
+    graph.add_conditional_edges("model", _next_step, {"tools": "tools", END: "remember"})
+    graph.add_edge("tools", "model")
+    return graph.compile(checkpointer=saver)
+
+
 def langmem_graph(chat: ScriptedModel, summariser: ScriptedModel, saver: Any) -> Any:
     bound = chat.bind_tools(TOOLS)
     graph: Any = StateGraph(LangMemState)
@@ -150,6 +176,9 @@ def middleware_graph(chat: ScriptedModel, summariser: ScriptedModel, saver: Any)
 
 NEEDED = ("langmem", "deepagents", "langchain_classic")
 """What the peers are; `peers_env.py` brings them."""
+
+FORGETFUL = Peer("LangGraph alone, only the newest turn kept", lambda _: whole, forgetful_graph)
+"""No memory: what the rows of the others have in common."""
 
 PEERS = (
     Peer("plain MessagesState", lambda _: whole, plain_graph(whole)),
