@@ -104,8 +104,12 @@ class Crowd:
         async def one(user, thread, number):
             _speaks.set(user)
             question = HumanMessage(self.question(user), id=number)
-            state = await arun_turn(self.graph(user, thread), question, config(thread), context=self.context(user))
-            self.heard(user, thread, question, state["messages"])
+            try:
+                state = await arun_turn(self.graph(user, thread), question, config(thread), context=self.context(user))
+            except ThreadError as error:
+                self.refused(user, thread, question, error)
+            else:
+                self.heard(user, thread, question, state["messages"])
 
         await asyncio.gather(*(one(*talk, f"m{self.turns // 7 + at // 2}") for at, talk in enumerate(talks)))
 
@@ -127,14 +131,26 @@ class Crowd:
         """One turn, sync."""
         _speaks.set(user)
         question, graph, place = HumanMessage(text, id=number), self.graph(user, thread), place or config(thread)
-        if self.chance.random() < 0.1:
-            for _ in stream_turn(graph, question, place, context=self.context(user)):
-                pass
-            self.heard(user, thread, question, graph.get_state(config(thread)).values["messages"])
-            return
-        durability = self.chance.choice(("exit", "exit", "async"))
-        state = run_turn(graph, question, place, context=self.context(user), durability=durability)
-        self.heard(user, thread, question, state["messages"])
+        try:
+            if self.chance.random() < 0.1:
+                for _ in stream_turn(graph, question, place, context=self.context(user)):
+                    pass
+                messages = graph.get_state(config(thread)).values["messages"]
+            else:
+                durability = self.chance.choice(("exit", "exit", "async"))
+                state = run_turn(graph, question, place, context=self.context(user), durability=durability)
+                messages = state["messages"]
+        except ThreadError as error:
+            self.refused(user, thread, question, error)
+        else:
+            self.heard(user, thread, question, messages)
+
+    def refused(self, user, thread, question, error):
+        """An id that was said before may by now be that of an archived turn, which no edit changes; no other may."""
+        assert question.id in self.threads[user][thread][1], error
+        self.turns += 1
+        self.seen["edit refused"] += 1
+        self.look(str(error), user, "an error")
 
     def heard(self, user, thread, question, messages):
         self.turns += 1
