@@ -106,10 +106,11 @@ class ArchiveRetriever(BaseRetriever):
 
     def _flow(self, query: str, k: int | None) -> Flow:
         count = _counter(self.model)
-        turns = live_turns([HumanMessage(query)], parent="", position=0, count=count)
+        question = HumanMessage(query)
+        turns = live_turns([question], parent="", position=0, count=count)
         limits = Limits(input=self.max_tokens, overhead=0)
         asked = Conversation(turns=turns, record={}, phase="before", limits=limits, count=count)
-        return self._memory(k or self.k).select(asked, Selection())
+        return self._memory(k or self.k).find(asked, question, Selection())
 
     def _memory(self, k: int | None) -> RecallMemory:
         return RecallMemory(

@@ -64,6 +64,13 @@ async def test_a_document_is_a_turn(embeddings):
     assert documents[0].metadata["score"] > 0
 
 
+def test_whoever_asks_for_small_talk_gets_it():
+    """In a chat it recalls nothing; a chain that asks for it means it. Nothing is found for nothing."""
+    retriever = ArchiveRetriever(archive=filled(), user_id="alice", k=1)
+    assert "hello" in retriever.invoke("hello")[0].page_content
+    assert retriever.invoke("  ") == []
+
+
 def test_days_of_a_question_come_first():
     """As in recall, by the clock and the time zone that were given."""
     retriever = ArchiveRetriever(

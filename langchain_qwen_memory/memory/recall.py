@@ -101,6 +101,10 @@ class RecallMemory(Memory):
         question = conversation.question
         if conversation.phase == "after" or question is None or is_small_talk(said(question)):
             return selection
+        return (yield from self.find(conversation, question, selection))
+
+    def find(self, conversation: Conversation, question: HumanMessage, selection: Selection) -> Flow:
+        """Search for a question, whatever it says: small talk, too, if somebody asks for it."""
         asked, now = said(question), self.clock()
         named = [one for one in periods(asked, now=now, zone=self.zone) if one[1] - one[0] <= _BROAD]
         exclude = [turn.key for turn in conversation.kept(selection.start)]
