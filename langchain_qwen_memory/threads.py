@@ -124,7 +124,7 @@ def _collect(reports: dict[int, Report], values: dict[str, Any], limit: int) -> 
     return False
 
 
-def forget(graph: Any, *, user: Any = "", thread: str | None = None) -> int:
+def forget(graph: Any, *, user: Any = None, thread: str | None = None) -> int:
     """Remove a thread, or all threads of a user, from checkpoints and archive.
 
     It waits for a turn of the thread that is under way; inside such a turn, from a tool, it would wait for itself.
@@ -133,17 +133,18 @@ def forget(graph: Any, *, user: Any = "", thread: str | None = None) -> int:
 
     Args:
         graph: With our nodes.
-        user: Whose, as in the context's `user_id`; empty where the app has no users.
-        thread: Which thread; None: all that the archive knows of this user.
+        user: Whose, as in the context's `user_id`; None where the app has no users.
+        thread: Which thread; None: all that the archive knows of this user. In an app without users, that has to be
+            said: `user=""`.
 
     Returns:
         Number of archived turns removed.
 
     Raises:
-        MemoryOptionError: All threads are to go and there is no archive that knows them.
+        MemoryOptionError: Neither is given; or all threads are to go and there is no archive that knows them.
         ThreadError: The thread is another user's, or `thread` is not its name.
     """
-    owner, removed = _user(user), 0
+    owner, removed = _whose(user, thread), 0
     archive, saver = wiring_of(graph).archive, _saver(graph)
     for name in _named(archive, owner, thread):
         with alone(graph, _config(name), {"user_id": owner}, archive):
@@ -156,9 +157,9 @@ def forget(graph: Any, *, user: Any = "", thread: str | None = None) -> int:
     return removed
 
 
-async def aforget(graph: Any, *, user: Any = "", thread: str | None = None) -> int:
+async def aforget(graph: Any, *, user: Any = None, thread: str | None = None) -> int:
     """`forget`, async."""
-    owner, removed = _user(user), 0
+    owner, removed = _whose(user, thread), 0
     archive, saver = wiring_of(graph).archive, _saver(graph)
     for name in _named(archive, owner, thread):
         async with aalone(graph, _config(name), {"user_id": owner}, archive):
@@ -171,8 +172,13 @@ async def aforget(graph: Any, *, user: Any = "", thread: str | None = None) -> i
     return removed
 
 
-def _user(user: Any) -> str:
+def _whose(user: Any, thread: str | None) -> str:
     """The user id as runs read it from their context."""
+    if user is None and thread is None:
+        raise MemoryOptionError(
+            'forget(graph) does not say what is to go. Write forget(graph, thread="t1"), forget(graph, user="alice") '
+            'for all threads of a user, or forget(graph, user="") for all threads of an app without users.'
+        )
     return owner_of({}, {"user_id": user}).user
 
 

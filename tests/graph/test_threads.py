@@ -143,6 +143,17 @@ def test_a_page_without_room_is_empty():
     assert transcript(graph, CONFIG, context=ALICE, limit=0) == []
 
 
+async def test_forgetting_says_what_is_to_go():
+    """A missing argument does not empty an app that has no users; said aloud, it does."""
+    graph = chat()
+    say(graph, "a", context=None)
+    with pytest.raises(MemoryOptionError, match="does not say what is to go"):
+        forget(graph)
+    with pytest.raises(MemoryOptionError, match="does not say what is to go"):
+        await aforget(graph)
+    assert forget(graph, user="") == 1
+
+
 def test_a_user_id_may_be_a_number():
     """`forget(user=42)` is whom runs know as `{"user_id": 42}`."""
     graph = chat()
