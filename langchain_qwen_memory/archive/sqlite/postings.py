@@ -40,6 +40,8 @@ MANY = 2_000
 """Mentions of a question's words that are looked at in a longer history than this, about."""
 FEWEST = 4
 """Words of a question that are looked up however common they are."""
+SAMPLE = 2_048
+"""Newest turns in segments that tell how common a word is in a longer history."""
 FRESH = 64
 """Turns of a user that are kept one by one before they become a segment."""
 FULL = 512
@@ -84,7 +86,7 @@ def scored(
     if not numbers or not len(turns):
         return turns, reached, np.zeros(len(turns))
     if len(turns) > MANY:
-        numbers = _telling(db, numbers, starts)
+        numbers = _telling(db, numbers, starts, len(turns) - len(fresh))
     postings = _postings(db, numbers, starts, fresh, len(turns) - len(fresh))
     return turns, reached, bm25(turns["length"], reached, postings)
 
@@ -165,16 +167,19 @@ def _postings(
     return Postings(rows, words, np.concatenate((entries["count"], late[:, 2])))
 
 
-def _telling(db: sqlite3.Connection, numbers: dict[str, int], starts: dict[int, int]) -> dict[str, int]:
+def _telling(db: sqlite3.Connection, numbers: dict[str, int], starts: dict[int, int], end: int) -> dict[str, int]:
     """The rarest words of a question, as many as have MANY mentions together, and the four rarest in any case.
 
     A word that stands in every other turn tells next to nothing and costs the most: without it, a search in a long
-    history takes little longer than in a short one.
+    history takes little longer than in a short one. How common a word is, the newest segments tell; a word that is not
+    in them counts as rare, and is looked up. `end` is the row behind the last segment.
     """
-    marks, owned = ", ".join("?" * len(numbers)), ", ".join(map(str, starts))
+    newest = [segment for segment, start in starts.items() if start >= end - SAMPLE] or [*starts][-1:]
+    share = (end - min(starts[segment] for segment in newest)) / end if newest else 1.0
+    marks, owned = ", ".join("?" * len(numbers)), ", ".join(map(str, newest))
     where = f"segment IN ({owned}) AND word IN ({marks})"
     query = f"SELECT word, sum(length(entries)) FROM qwen_memory_words WHERE {where} GROUP BY word"  # noqa: S608
-    mentions = {word: size // ENTRY_BYTES for word, size in db.execute(query, tuple(numbers))}
+    mentions = {word: size / ENTRY_BYTES / share for word, size in db.execute(query, tuple(numbers))}
     kept: dict[str, int] = {}
     total = 0
     for word in sorted(numbers, key=lambda word: (mentions.get(word, 0), word)):

@@ -131,12 +131,14 @@ def _chosen(
     db: sqlite3.Connection, question: Question, candidates: Candidates, best: Sequence[tuple[int, float]]
 ) -> list[Hit]:
     """The best turns that are not excluded, read, with their neighbours if these are asked for."""
-    ids = candidates.ids.tolist()
-    keys = rows.keys_of(db, [ids[row] for row, _ in best])
-    wanted = [(row, score) for row, score in best if keys[ids[row]] not in question.exclude][: question.limit]
+    numbers = [int(candidates.ids[row]) for row, _ in best]
+    keys = rows.keys_of(db, numbers)
+    wanted = [one for one, number in zip(best, numbers, strict=True) if keys[number] not in question.exclude]
+    wanted = wanted[: question.limit]
     around = {row: _around(candidates, row, question) for row, _ in wanted}
     read = {*around, *(other for pair in around.values() for other in pair)} - {-1}
-    turns = rows.by_number(db, question.user, [ids[row] for row in sorted(read)])
+    ids = {row: int(candidates.ids[row]) for row in sorted(read)}
+    turns = rows.by_number(db, question.user, [*ids.values()])
     beside = {row: [turns[ids[other]] if other >= 0 else None for other in pair] for row, pair in around.items()}
     return [
         Hit(turn=turns[ids[row]], score=score, before=beside[row][0], after=beside[row][1]) for row, score in wanted
