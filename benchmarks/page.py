@@ -68,20 +68,22 @@ def plot(curves: Mapping[str, Sequence[tuple[int, float, float]]], name: str) ->
     from matplotlib import pyplot as plt
 
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "growth", "font.size": 9})
-    figure, (time, size) = plt.subplots(1, 2, figsize=(9, 3.6))
-    for label, points in curves.items():
+    figure, (time, size) = plt.subplots(1, 2, figsize=(9, 4.2))
+    for number, (label, points) in enumerate(curves.items()):
         turns, spent, stored = zip(*points, strict=True)
         ours = "(default)" in label
-        style = {"marker": "o", "markersize": 3, "linewidth": 2 if ours else 1, "linestyle": "-" if ours else "--"}
+        colour = plt.get_cmap("tab20" if len(curves) > 10 else "tab10")(number)
+        line = {"linewidth": 2 if ours else 1, "linestyle": "-" if ours else "--", "color": colour}
+        style = {"marker": "o", "markersize": 3, **line}
         time.plot(turns, spent, label=label, **style)
         size.plot(turns, stored, **style)
     for axes, title in ((time, "CPU ms of one more turn"), (size, "bytes stored by one more turn")):
         axes.set(xscale="log", yscale="log", xlabel="turns in the thread", title=title)
         axes.grid(visible=True, alpha=0.3)
-    figure.legend(loc="lower center", ncols=4, frameon=False, fontsize=8)
-    figure.tight_layout(rect=(0, 0.14, 1, 1))
+    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
+    figure.tight_layout(rect=(0, 0.03 + 0.04 * -(-len(curves) // 3), 1, 1))
     DOCS.mkdir(exist_ok=True)
-    figure.savefig(DOCS / name, metadata={"Date": None})
+    figure.savefig(DOCS / name, metadata={"Date": None}, bbox_inches="tight")
 
 
 def needs(*modules: str) -> None:
