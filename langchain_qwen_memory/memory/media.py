@@ -40,10 +40,12 @@ def _block(block: Any, readable: frozenset[str], *, chinese: bool) -> Any:
 
 def said_with_media(message: BaseMessage) -> str:
     """A message's words, and a note for each medium: how a recalled turn is quoted, never its bytes."""
-    words = said(message)
+    words, media = said(message), list(media_in(message.content))
+    if not media:
+        return words
     chinese = is_chinese(words)
-    notes = " ".join(noted(medium, block, chinese=chinese) for medium, block in media_in(message.content))
-    return f"{notes} {words}".strip() if notes else words
+    notes = " ".join(noted(medium, block, chinese=chinese) for medium, block in media)
+    return f"{notes} {words}".strip()
 
 
 def describing(messages: Iterable[BaseMessage], *, chinese: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from langchain_core.messages import AIMessage, BaseMessage
 
@@ -18,7 +19,12 @@ _SAMPLE = 400
 
 def is_chinese(text: str) -> bool:
     """Whether a quarter or more of the letters at the text's beginning are Chinese characters."""
-    sample = text[:_SAMPLE]
+    return _sample_is_chinese(text[:_SAMPLE])
+
+
+@lru_cache(maxsize=1_024)
+def _sample_is_chinese(sample: str) -> bool:
+    """Asked again and again of the same summary and the same records, at each view."""
     letters = sum(map(str.isalpha, sample))
     return bool(letters) and len(_HAN.findall(sample)) >= _CHINESE_FROM * letters
 
