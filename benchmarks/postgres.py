@@ -290,7 +290,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", help="an empty database; without it a server of its own is started")
     parser.add_argument("--only", choices=["speed", "index", "writers"])
-    parser.add_argument("--writes", type=int, default=4_000)
+    parser.add_argument("--writes", type=int, default=20_000)
     parser.add_argument("--others", type=int, default=2_000, help="other users, of 100 turns each")
     parser.add_argument("--turns", type=int, nargs=2, default=[1_000, 10_000], help="of two users")
     parser.add_argument("--indexed", type=int, nargs="+", default=[5_000, 20_000])
