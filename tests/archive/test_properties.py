@@ -132,7 +132,7 @@ def agree(hits, scores, limit):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_history_reads_and_ranks_as_the_plain_model(make, history, query, limit):
     """Heads, pages, positions, counts and BM25 scores are those of the model, also across segments and merges."""
-    with mock.patch.multiple(postings, FRESH=3, FULL=7), make() as archive:
+    with mock.patch.multiple(postings, FRESH=3, FULL=7, LARGE=20, STEPS=2, MORE_STEPS=3), make() as archive:
         model = Model()
         apply(archive, model, history)
         check(archive, model, query, limit)

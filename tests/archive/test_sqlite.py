@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from operator import add
 from pathlib import Path
 from typing import Annotated, TypedDict
+from unittest import mock
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
@@ -22,6 +23,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 
 from langchain_qwen_memory.archive import SqliteArchive, root_key
+from langchain_qwen_memory.archive.sqlite import postings
 from langchain_qwen_memory.errors import ArchiveError, QwenMemoryError
 from tests.archive.contract import ArchiveContract, asked, chain, fill, found, say, turn
 from tests.archive.vector_contract import VectorContract
@@ -394,3 +396,54 @@ def test_merging_keeps_no_append_waiting(path):
         merged = archive._file._writer.execute("SELECT count(*) FROM qwen_memory_segments WHERE size >= 512").fetchone()
     assert merged == (1,)
     assert max(changed) < 1_500
+
+
+def test_a_long_history_stands_in_few_segments(path):
+    """Merged segments are merged again, a little with each append, while the next small ones are merged too."""
+    sizes = {"FRESH": 4, "FULL": 16, "LARGE": 64, "STEPS": 6, "MORE_STEPS": 16}
+    texts = [f"word{number} common" for number in range(400)]
+    most = []
+    with mock.patch.multiple(postings, **sizes), SqliteArchive(path) as archive:
+        for number, one in enumerate(chain(root_key("u", "t"), texts)):
+            archive.append("u", "t", [one])
+            db = archive._file._writer
+            most.append(db.execute("SELECT count(*) FROM qwen_memory_segments").fetchone()[0])
+            if number % 10 == 0:
+                assert found(archive.search(f"word{number // 2}", user="u", limit=1)) == [texts[number // 2]]
+        stored = db.execute("SELECT size FROM qwen_memory_segments WHERE size >= 64").fetchall()
+        moving = db.execute("SELECT count(DISTINCT target) FROM qwen_memory_moves").fetchone()[0]
+        alike = archive.search("common", user="u", limit=400)
+    assert len(stored) >= 5
+    assert max(most) <= 400 // 64 + 4 + 4 + 1, "each kind of segment stands four times at most"
+    assert moving <= 2
+    assert len(alike) == 400
+
+
+def test_a_search_goes_by_the_connection_that_wrote(path):
+    """A commit empties the other one's cache of pages; that one is for searches while somebody writes."""
+    with SqliteArchive(path) as archive:
+        fill(archive, "u", "t", [f"alarm {number}" for number in range(20)])
+        seen = []
+        archive._file._reader.set_trace_callback(seen.append)
+        assert len(archive.search("alarm", user="u")) == 10
+        assert seen == []
+        with archive._file.write(), ThreadPoolExecutor(1) as pool:
+            assert len(pool.submit(archive.search, "alarm", user="u").result(timeout=5)) == 10
+        assert seen
+
+
+def test_many_segments_of_an_older_file_are_merged_some_at_a_time(path):
+    """A file whose segments were never merged again is caught up with; none gets more turns than it can number."""
+    texts = [f"word{number} common" for number in range(120)]
+    sizes = {"FRESH": 4, "FULL": 8, "STEPS": 2, "MORE_STEPS": 4}
+    turns = chain(root_key("u", "t"), texts)
+    with mock.patch.multiple(postings, LARGE=1 << 15, **sizes), SqliteArchive(path) as archive:
+        archive.append("u", "t", turns[:80])
+    with mock.patch.multiple(postings, LARGE=32, **sizes), SqliteArchive(path) as archive:
+        for one in turns[80:]:
+            archive.append("u", "t", [one])
+        stored = archive._file._writer.execute("SELECT size FROM qwen_memory_segments").fetchall()
+        assert found(archive.search("word3", user="u", limit=1)) == [texts[3]]
+        assert len(archive.search("common", user="u", limit=200)) == 120
+    assert max(stored) < (32 + 8,)
+    assert len(stored) < 9

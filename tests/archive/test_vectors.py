@@ -6,7 +6,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
 
@@ -221,11 +221,28 @@ def play(archive, meaning, history):
     return said
 
 
+LINES = ["alpha alpha dog puppy 漏水", "alpha dog puppy puppy KM-3000", "alpha alpha hound puppy KM-3000"]
+EQUALS = [  # scores that are equal but for the order in which the two archives add them up
+    ("append", "u", "s", ["alpha"]),
+    ("forget", "u", "s", []),
+    ("append", "u", "s", [*LINES, "alpha"]),
+    ("fork", "u", "s", ["alpha alpha"]),
+    ("append", "u", "s", ["alpha", "alpha", "alpha", "puppy", "alpha alpha"]),
+    ("append", "u", "s", LINES),
+    ("search", "u", "s", ["dog puppy KM-3000"]),
+]
+
+
 @given(history=st.lists(steps, max_size=20))
+@example(history=EQUALS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_history_is_answered_alike_by_both_archives(history):
     """In memory and in a file, in one block or in segments: same hits, neighbours, scores, problems and counts."""
-    with mock.patch.multiple(postings, FRESH=3, FULL=7), mock.patch.object(vectors, "FRESH", 4), ExitStack() as opened:
+    with (
+        mock.patch.multiple(postings, FRESH=3, FULL=7, LARGE=20, STEPS=2, MORE_STEPS=3),
+        mock.patch.object(vectors, "FRESH", 4),
+        ExitStack() as opened,
+    ):
         answers = []
         for make in (InMemoryArchive, lambda **options: SqliteArchive(":memory:", **options)):
             meaning = Meaning()

@@ -232,6 +232,8 @@ _SPELLED: list[tuple[str, Reader]] = [
 ]
 
 RULES = [(re.compile(pattern, re.IGNORECASE), read) for pattern, read in _SPELLED]
+SOME = re.compile("|".join(re.sub(r"\(\?P<\w+>", "(?:", pattern) for pattern, _ in _SPELLED), re.IGNORECASE)
+"""Any of the rules, asked at once: of the places that might begin a day, few do."""
 ANY = re.compile(
     r"\b(?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|last|this|in\b|on\b|of\b|since|during|past|"
     r"spring|summer|autumn|fall|winter|an?\b|few|several|the\s+day|yesterday|today|one|two|three|four|five|six|"

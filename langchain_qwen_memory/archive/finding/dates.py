@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TypeAlias
 
-from langchain_qwen_memory.archive.finding.date_rules import ANY, MONTHS, RULES, WEEKDAYS, Days, Reader
+from langchain_qwen_memory.archive.finding.date_rules import ANY, MONTHS, RULES, SOME, WEEKDAYS, Days, Reader
 
 __all__ = ["Days", "Period", "date_words", "day_line", "named_days", "periods", "spelled"]
 
@@ -44,7 +44,7 @@ def named_days(text: str, today: date) -> Iterator[tuple[str, Days]]:
     """Each name of a day or period in a text, with what it means to one who speaks on `today`."""
     taken = 0
     for match in ANY.finditer(text):
-        if match.start() < taken:
+        if match.start() < taken or not SOME.match(text, match.start()):
             continue
         for pattern, read in RULES:
             exact = pattern.match(text, match.start())

@@ -47,6 +47,8 @@ class Weights:
 
 
 DEFAULT = Weights()
+DIGITS = 10
+"""Of a score: what is equal but for the order in which it was added up shall be equal."""
 
 
 def fused(candidates: Candidates, weights: Weights = DEFAULT) -> "Floats":
@@ -56,13 +58,15 @@ def fused(candidates: Candidates, weights: Weights = DEFAULT) -> "Floats":
     rank fusion and raw sums both lose to BM25 alone. A turn beside other finds gains by them; one that shares
     nothing with the question stays out, unless it stands in a period that the question names.
     """
+    import numpy as np
+
     own = _own(candidates, weights)
     scores = own
     if candidates.previous is not None and len(own):
         scores = _with_neighbours(own, candidates.previous, weights)
     if candidates.inside is not None:
         scores = scores + weights.inside * candidates.inside
-    return scores
+    return np.round(scores, DIGITS)
 
 
 def _own(candidates: Candidates, weights: Weights) -> "Floats":
@@ -87,14 +91,14 @@ def _own(candidates: Candidates, weights: Weights) -> "Floats":
 def _with_neighbours(own: "Floats", previous: "Integers", weights: Weights) -> "Floats":
     import numpy as np
 
-    total, before = own.copy(), np.asarray(previous)
-    share = 1.0
+    total, share = own.copy(), 1.0
+    rows = np.flatnonzero(own > 0)  # the others gain nothing and have nothing to give
+    before = np.asarray(previous)[rows]
     for _ in range(2):
-        has = np.flatnonzero(before >= 0)
-        total[has] += share * weights.follows * own[before[has]]
-        total += np.bincount(before[has], weights=share * weights.leads * own[has], minlength=len(own))
+        has = before >= 0
+        rows, before = rows[has], before[has]
+        total[rows] += share * weights.follows * own[before]
+        total += np.bincount(before, weights=share * weights.leads * own[rows], minlength=len(own))
         share *= weights.further
-        further = np.full_like(before, -1)
-        further[has] = previous[before[has]]
-        before = further
+        before = np.asarray(previous)[before]
     return np.where(own > 0, total, 0.0)

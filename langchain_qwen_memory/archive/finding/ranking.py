@@ -36,6 +36,9 @@ def in_reach(branches: "Integers", positions: "Integers", reach: Sequence[tuple[
 
     if not reach:
         return np.zeros(len(branches), dtype=np.bool_)
+    if len(reach) == 1:
+        branch, upto = reach[0]
+        return np.asarray((branches == branch) & (positions <= upto))
     known, last = np.array(sorted(reach), dtype=np.int64).T
     place = np.minimum(np.searchsorted(known, branches), len(known) - 1)
     return np.asarray((known[place] == branches) & (positions <= last[place]))
@@ -49,7 +52,7 @@ def bm25(lengths: "Integers", reach: "Flags", postings: Postings) -> "Floats":
     import numpy as np
 
     rows, words, counts = postings
-    total = int(reach.sum())
+    total = int(np.count_nonzero(reach))
     if total < len(reach):
         seen = reach[rows]
         rows, words, counts = rows[seen], words[seen], counts[seen]
@@ -57,10 +60,11 @@ def bm25(lengths: "Integers", reach: "Flags", postings: Postings) -> "Floats":
         return np.zeros(len(lengths))
     holders = np.bincount(words)
     rarity = (K1 + 1) * np.log1p((total - holders + 0.5) / (holders + 0.5))
-    hold = K1 * (1 - B + B * lengths / max(lengths[reach].mean(), 1.0))
+    usual = float((lengths if total == len(reach) else lengths[reach]).mean())
+    hold = K1 * (1 - B + B * lengths[rows] / max(usual, 1.0))
     gain = rarity[words]
     gain *= counts  # in place: a question of common words has a hundred thousand mentions
-    gain /= counts + hold[rows]
+    gain /= counts + hold
     return np.asarray(np.bincount(rows, weights=gain, minlength=len(lengths)), dtype=np.float64)
 
 

@@ -59,6 +59,9 @@ FIXES = {
     sqlite3.SQLITE_CORRUPT: "the file is damaged: put a copy back, or rescue it: sqlite3 {path} .recover",
 }
 
+CACHE_KIB = 8_192
+"""Memory for pages of the file, for each connection: about what the searches of one long thread read."""
+
 
 class SqliteFile:
     """One connection that writes and one that reads, so that no search waits for somebody's write lock."""
@@ -105,7 +108,7 @@ class SqliteFile:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A transaction that sees one state of the file, whatever others write meanwhile."""
-        with self._told(), self._lock(writing=False) as db:
+        with self._told(), self._free() as db:
             try:
                 db.execute("BEGIN")
                 yield db
@@ -160,6 +163,7 @@ class SqliteFile:
             # FULL: a turn leaves the checkpointed state once the archive has it, so that it must not be
             # less durable than the checkpoint, which LangGraph's SqliteSaver writes with FULL.
             db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             db.execute("PRAGMA secure_delete = ON")  # forgotten turns are overwritten, not just unlinked
         except BaseException:
             db.close()
@@ -210,6 +214,19 @@ class SqliteFile:
             if self._closed:
                 raise ArchiveError(f"the archive {self.path} is closed; open it again with SqliteArchive(...)")
             yield self._writer if writing else self._reader
+
+    @contextmanager
+    def _free(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection while nothing is written: a commit empties the other one's cache of pages."""
+        if self._pid == os.getpid() and self._write_lock.acquire(blocking=False):
+            try:
+                if not self._closed and not self._writer.in_transaction:
+                    yield self._writer
+                    return
+            finally:
+                self._write_lock.release()
+        with self._lock(writing=False) as db:
+            yield db
 
     def _reopen(self) -> None:
         """After a fork the connections are the parent's: using or closing them here could damage the file."""

@@ -2,7 +2,8 @@
 
 To merge segments of 512 turns at once would keep one append in 512 waiting for a tenth of a second. So the new segment
 gets its table of turns at once, and its words come over in their order, some with each append: a word stands in the old
-segments or in the new one, never in both, and a search reads all of them.
+segments or in the new one, never in both, and a search reads all of them. Of several merges the newest goes on first:
+it is the smallest.
 """
 
 import sqlite3
@@ -15,13 +16,27 @@ if TYPE_CHECKING:
 
     Table = npt.NDArray[Any]
 
-__all__ = ["ENTRY", "ENTRY_BYTES", "MOVES", "TURN", "begin", "finish", "go_on", "merge", "moves", "segments", "store"]
-
-STEPS = 256
-"""Appends over which a merge is spread, about: fewer than come before the next one begins."""
+__all__ = [
+    "ENTRY",
+    "ENTRY_BYTES",
+    "MOVES",
+    "TURN",
+    "TURN_BYTES",
+    "alike",
+    "begin",
+    "finish",
+    "go_on",
+    "growing",
+    "merge",
+    "moves",
+    "packed",
+    "segments",
+    "store",
+]
 
 TURN = [("turn", "<u4"), ("branch", "<u4"), ("position", "<u4"), ("length", "<u4")]
 """A turn in a segment's table; its place there is its slot."""
+TURN_BYTES = 16
 ENTRY = [("slot", "<u2"), ("count", "u1")]
 """A word's mention in a turn of the segment."""
 ENTRY_BYTES = 3
@@ -32,6 +47,15 @@ CREATE TABLE qwen_memory_moves (
 CREATE INDEX qwen_memory_moves_user ON qwen_memory_moves (user);
 """
 """Segments whose words are coming over to another one, the slot at which their turns begin there, and words a step."""
+
+_ALIKE = """
+SELECT id, turns FROM qwen_memory_segments
+WHERE user = ?1 AND size >= ?2 AND size < ?3 AND id NOT IN (SELECT target FROM qwen_memory_moves WHERE user = ?1)
+"""
+_GROWING = """
+SELECT 1 FROM qwen_memory_moves m JOIN qwen_memory_segments s ON s.id = m.target
+WHERE m.user = ? AND s.size >= ? AND s.size < ? LIMIT 1
+"""
 
 
 def store(db: sqlite3.Connection, user: int, turns: "Table", lists: Iterable[tuple[str, bytes | bytearray]]) -> int:
@@ -46,14 +70,40 @@ def store(db: sqlite3.Connection, user: int, turns: "Table", lists: Iterable[tup
     return segment
 
 
-def segments(db: sqlite3.Connection, user: int, below: int = 1 << 32) -> list[tuple[int, "Table"]]:
-    """A user's segments of fewer than `below` turns with their tables, oldest first."""
+def segments(db: sqlite3.Connection, user: int) -> list[tuple[int, "Table"]]:
+    """A user's segments with their tables, oldest first."""
+    return _tables(packed(db, user))
+
+
+def packed(db: sqlite3.Connection, user: int) -> list[tuple[int, bytes]]:
+    """`segments` with the tables as they are stored."""
+    return _in_order(db.execute("SELECT id, turns FROM qwen_memory_segments WHERE user = ?", (user,)).fetchall())
+
+
+def alike(db: sqlite3.Connection, user: int, least: int, full: int) -> list[tuple[int, "Table"]]:
+    """The oldest `segments` of `least` to `full` turns, words and all, as many as hold `full` together; else none."""
+    parts, turns = [], 0
+    for segment, table in _tables(_in_order(db.execute(_ALIKE, (user, least, full)).fetchall())):
+        parts.append((segment, table))
+        turns += len(table)
+        if turns >= full:
+            return parts
+    return []
+
+
+def growing(db: sqlite3.Connection, user: int, least: int, below: int) -> bool:
+    """Whether words are coming over to a segment of so many turns."""
+    return db.execute(_GROWING, (user, least, below)).fetchone() is not None
+
+
+def _in_order(rows: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    return sorted(rows, key=lambda row: int.from_bytes(row[1][:4], "little"))  # the first turn's number
+
+
+def _tables(rows: list[tuple[int, bytes]]) -> list[tuple[int, "Table"]]:
     import numpy as np
 
-    query = "SELECT id, turns FROM qwen_memory_segments WHERE user = ? AND size < ? ORDER BY id"
-    rows = db.execute(query, (user, below)).fetchall()
-    tables = [(segment, np.frombuffer(turns, dtype=TURN)) for segment, turns in rows]
-    return sorted(tables, key=lambda pair: int(pair[1]["turn"][0]))
+    return [(segment, np.frombuffer(turns, dtype=TURN)) for segment, turns in rows]
 
 
 def moves(db: sqlite3.Connection, user: int) -> list[tuple[int, int, int, int]]:
@@ -62,15 +112,14 @@ def moves(db: sqlite3.Connection, user: int) -> list[tuple[int, int, int, int]]:
     return db.execute(query, (user,)).fetchall()
 
 
-def begin(db: sqlite3.Connection, user: int, small: list[tuple[int, "Table"]]) -> None:
-    """Begin to merge segments; one that was begun before is finished first."""
+def begin(db: sqlite3.Connection, user: int, parts: list[tuple[int, "Table"]], steps: int) -> None:
+    """Begin to merge segments, over so many appends, about."""
     import numpy as np
 
-    finish(db, user)
     counted = "SELECT count(*) FROM qwen_memory_words WHERE segment = ?"
-    words = max(db.execute(counted, (segment,)).fetchone()[0] for segment, _ in small) // STEPS + 1
-    target, start = store(db, user, np.concatenate([table for _, table in small]), ()), 0
-    for segment, table in small:
+    words = max(db.execute(counted, (segment,)).fetchone()[0] for segment, _ in parts) // steps + 1
+    target, start = store(db, user, np.concatenate([table for _, table in parts]), ()), 0
+    for segment, table in parts:
         db.execute("INSERT INTO qwen_memory_moves VALUES (?, ?, ?, ?, ?)", (segment, user, target, start, words))
         db.execute("DELETE FROM qwen_memory_segments WHERE id = ?", (segment,))
         start += len(table)
@@ -86,12 +135,14 @@ def go_on(db: sqlite3.Connection, user: int) -> bool:
     """Bring some words over, if a merge was begun; whether one was."""
     import numpy as np
 
-    moving = moves(db, user)
-    if not moving:
+    begun = moves(db, user)
+    if not begun:
         return False
+    target = max(move[1] for move in begun)
+    moving = [move for move in begun if move[1] == target]
     upto = _last_of_step(db, moving)
     if upto is None:
-        db.execute("DELETE FROM qwen_memory_moves WHERE user = ?", (user,))
+        db.execute("DELETE FROM qwen_memory_moves WHERE user = ? AND target = ?", (user, target))
         return True
     lists: defaultdict[str, list[bytes]] = defaultdict(list)
     for segment, _, start, _ in moving:
@@ -104,8 +155,8 @@ def go_on(db: sqlite3.Connection, user: int) -> bool:
             lists[word].append(data[place : place + len(old)])
             place += len(old)
         db.execute("DELETE FROM qwen_memory_words WHERE segment = ? AND word <= ?", (segment, upto))
-    rows = [(moving[0][1], word, b"".join(parts)) for word, parts in lists.items()]
-    db.executemany("INSERT INTO qwen_memory_words VALUES (?, ?, ?)", rows)
+    merged = [(target, word, b"".join(parts)) for word, parts in lists.items()]
+    db.executemany("INSERT INTO qwen_memory_words VALUES (?, ?, ?)", merged)
     return True
 
 

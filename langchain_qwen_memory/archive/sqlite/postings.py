@@ -2,9 +2,9 @@
 
 Updating a list per word at each turn would rewrite a page of the file for each word of the turn. So the words
 of a turn are first kept in one row (`fresh`); 64 such rows are turned over into a segment, a row per word, and
-small segments are merged when they hold 512 turns together, a little with each append. A turn is thus rewritten
-twice in its life, and a search reads at most 64 rows and then, per word, one row of each segment. Everything is
-keyed by user: others' turns cost nothing.
+small segments are merged when they hold 512 turns together, those again when they hold 4,096, a little with each
+append. A turn is thus rewritten three times in its life, and a search reads at most 64 rows and then, per word, one
+row of each segment. Everything is keyed by user: others' turns cost nothing.
 """
 
 import sqlite3
@@ -18,11 +18,15 @@ from langchain_qwen_memory.archive.sqlite.merging import (
     ENTRY,
     ENTRY_BYTES,
     TURN,
+    TURN_BYTES,
+    alike,
     begin,
     finish,
     go_on,
+    growing,
     merge,
     moves,
+    packed,
     segments,
     store,
 )
@@ -40,12 +44,15 @@ MANY = 2_000
 """Mentions of a question's words that are looked at in a longer history than this, about."""
 FEWEST = 4
 """Words of a question that are looked up however common they are."""
-SAMPLE = 2_048
-"""Newest turns in segments that tell how common a word is in a longer history."""
 FRESH = 64
 """Turns of a user that are kept one by one before they become a segment."""
-FULL = 512
-"""Turns that small segments must hold together to be merged, once and for all."""
+FULL, LARGE = 512, 4_096
+"""Turns that segments of fewer must hold together to be merged: first into one of the former size, then, once and for
+all, of the latter."""
+MOST_TURNS = 1 << 16
+"""Turns that a segment can number; none comes near it."""
+STEPS, MORE_STEPS = 256, 512
+"""Appends over which the one merge and the other is spread: fewer than come before the next of its kind begins."""
 MOST = 255
 """A count that fills its byte; BM25 tells no difference above it."""
 
@@ -57,6 +64,11 @@ CREATE TABLE qwen_memory_segments (id INTEGER PRIMARY KEY, user INTEGER, size IN
 CREATE INDEX qwen_memory_segments_user ON qwen_memory_segments (user, size);
 CREATE TABLE qwen_memory_words (
     segment INTEGER, word TEXT, entries BLOB, PRIMARY KEY (segment, word)) WITHOUT ROWID;
+"""
+_SAMPLE = """
+SELECT id, size FROM qwen_memory_segments
+WHERE user = ?1 AND id NOT IN (SELECT target FROM qwen_memory_moves WHERE user = ?1)
+ORDER BY size < ?2, abs(size - ?2), id DESC LIMIT 1
 """
 
 
@@ -86,7 +98,7 @@ def scored(
     if not numbers or not len(turns):
         return turns, reached, np.zeros(len(turns))
     if len(turns) > MANY:
-        numbers = _telling(db, numbers, starts, len(turns) - len(fresh))
+        numbers = _telling(db, user, numbers, len(turns))
     postings = _postings(db, numbers, starts, fresh, len(turns) - len(fresh))
     return turns, reached, bm25(turns["length"], reached, postings)
 
@@ -125,26 +137,26 @@ def _seal(db: sqlite3.Connection, user: int) -> None:
             lists[word] += place + bytes((count,))
     store(db, user, np.array([row[:4] for row in rows], dtype=TURN), lists.items())
     db.execute("DELETE FROM qwen_memory_fresh WHERE user = ?", (user,))
-    small = segments(db, user, below=FULL)
-    if sum(len(table) for _, table in small) >= FULL:
-        begin(db, user, small)
+    for least, full, most, steps in ((0, FULL, LARGE, STEPS), (FULL, LARGE, MOST_TURNS, MORE_STEPS)):
+        parts = alike(db, user, least, full)
+        if parts and not growing(db, user, full, most):
+            begin(db, user, parts, steps)
 
 
 def _turns(db: sqlite3.Connection, user: int) -> tuple["Table", dict[int, int], list[str]]:
     """All turns of a user in one table, the row where each segment starts, and the words of the last rows."""
     import numpy as np
 
-    known = segments(db, user)
     query = "SELECT turn, branch, position, length, words FROM qwen_memory_fresh WHERE user = ? ORDER BY slot"
     fresh = db.execute(query, (user,)).fetchall()
-    starts, start = {}, 0
-    for segment, table in known:
+    starts, start, tables = {}, 0, []
+    for segment, table in packed(db, user):
         starts[segment] = start
-        start += len(table)
+        start += len(table) // TURN_BYTES
+        tables.append(table)
     starts |= {segment: starts[target] + first for segment, target, first, _ in moves(db, user)}
-    tables = [table for _, table in known]
-    tables.append(np.array([row[:4] for row in fresh], dtype=TURN))
-    return np.concatenate(tables), starts, [row[4] for row in fresh]
+    tables.append(np.array([row[:4] for row in fresh], dtype=TURN).tobytes())
+    return np.frombuffer(b"".join(tables), dtype=TURN), starts, [row[4] for row in fresh]
 
 
 def _postings(
@@ -167,21 +179,20 @@ def _postings(
     return Postings(rows, words, np.concatenate((entries["count"], late[:, 2])))
 
 
-def _telling(db: sqlite3.Connection, numbers: dict[str, int], starts: dict[int, int], end: int) -> dict[str, int]:
+def _telling(db: sqlite3.Connection, user: int, numbers: dict[str, int], turns: int) -> dict[str, int]:
     """The rarest words of a question, as many as have MANY mentions together, and the four rarest in any case.
 
     A word that stands in every other turn tells next to nothing and costs the most: without it, a search in a long
-    history takes little longer than in a short one. How common a word is, the newest segments tell; a word that is not
-    in them counts as rare, and is looked up. `end` is the row behind the last segment.
+    history takes little longer than in a short one. How common a word is, one full segment tells, the newest whose
+    words are all in it; a word that is not there counts as rare, and is looked up.
     """
-    newest = [segment for segment, start in starts.items() if start >= end - SAMPLE] or [*starts][-1:]
-    share = (end - min(starts[segment] for segment in newest)) / end if newest else 1.0
-    marks, owned = ", ".join("?" * len(numbers)), ", ".join(map(str, newest))
-    where = f"segment IN ({owned}) AND word IN ({marks})"
-    query = f"SELECT word, sum(length(entries)) FROM qwen_memory_words WHERE {where} GROUP BY word"  # noqa: S608
-    mentions = {word: size / ENTRY_BYTES / share for word, size in db.execute(query, tuple(numbers))}
+    sample, size = db.execute(_SAMPLE, (user, FULL)).fetchone() or (-1, 1)
+    marks = ", ".join("?" * len(numbers))
+    query = f"SELECT word, length(entries) FROM qwen_memory_words WHERE segment = ? AND word IN ({marks})"  # noqa: S608
+    scale = turns / size / ENTRY_BYTES
+    mentions = {word: scale * stored for word, stored in db.execute(query, (sample, *numbers))}
     kept: dict[str, int] = {}
-    total = 0
+    total = 0.0
     for word in sorted(numbers, key=lambda word: (mentions.get(word, 0), word)):
         total += mentions.get(word, 0)
         if total > MANY and len(kept) >= FEWEST:

@@ -17,7 +17,6 @@ __all__ = [
     "by_number",
     "count_all",
     "find",
-    "keys_of",
     "known_messages",
     "late",
     "lineage",
@@ -38,7 +37,6 @@ _TURNS = """
 SELECT t.key, t.parent, t.position, t.branch, t.at, t.tokens, t.body, h.name, t.id
 FROM qwen_memory_turns t JOIN qwen_memory_threads h ON h.id = t.thread
 """
-_KEYS = "SELECT id, key FROM qwen_memory_turns"
 _LISTED = "(SELECT value FROM json_each(?))"
 """Numbers as one bound value, however many they are."""
 _LINE = """
@@ -185,12 +183,6 @@ def newest(db: sqlite3.Connection, line: Sequence[tuple[int, int]], before: int 
             upto = last if before is None else min(last, before - 1)
             rows += db.execute(query, (branch, upto, limit - len(rows))).fetchall()
     return rows
-
-
-def keys_of(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, str]:
-    """The keys of turns by their numbers."""
-    found = db.execute(f"{_KEYS} WHERE id IN {_LISTED}", (json.dumps(list(numbers)),))
-    return dict(found.fetchall())
 
 
 def by_number(db: sqlite3.Connection, user: str, numbers: Sequence[int]) -> dict[int, Turn]:

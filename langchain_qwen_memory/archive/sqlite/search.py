@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_qwen_memory.archive.batch import Question
@@ -92,20 +93,20 @@ def _previous(table: "Table", forks: Sequence[tuple[int, int | None, int]]) -> "
     """
     import numpy as np
 
-    if not len(table):
-        return np.zeros(0, dtype=np.int64)
     places = (table["branch"].astype(np.int64) << 32) + table["position"]
-    sought = np.where(table["position"] > 0, places - 1, -1)
-    starts = {(branch << 32) + at + 1: (parent << 32) + at for branch, parent, at in forks if parent is not None}
-    order = np.argsort(places, kind="stable")
-    ordered = places[order]
-    if starts:
-        first = np.array(list(starts), dtype=np.int64)
-        rows_of_first = np.minimum(np.searchsorted(ordered, first), len(ordered) - 1)
-        there = ordered[rows_of_first] == first
-        sought[order[rows_of_first[there]]] = np.array(list(starts.values()), dtype=np.int64)[there]
-    found = np.minimum(np.searchsorted(ordered, sought), len(ordered) - 1)
-    return np.where((ordered[found] == sought) & (sought >= 0), order[found], -1)
+    rising = bool((places[1:] > places[:-1]).all())  # as of one thread without forks
+    order = np.arange(len(places)) if rising else np.argsort(places, kind="stable")
+    ordered = places if rising else places[order]
+    previous = np.full(len(table), -1, dtype=np.int64)
+    follows = np.flatnonzero((ordered[1:] - ordered[:-1] == 1) & (table["position"][order[1:]] > 0)) + 1
+    previous[order[follows]] = order[follows - 1]
+    starts = [((branch << 32) + at + 1, (parent << 32) + at) for branch, parent, at in forks if parent is not None]
+    if starts and len(table):
+        first, last = np.array(starts, dtype=np.int64).T
+        rows, parents = (np.minimum(np.searchsorted(ordered, one), len(ordered) - 1) for one in (first, last))
+        there = (ordered[rows] == first) & (ordered[parents] == last)
+        previous[order[rows[there]]] = order[parents[there]]
+    return previous
 
 
 def _narrowed(candidates: Candidates, reached: "Flags") -> Candidates:
@@ -131,18 +132,19 @@ def _chosen(
     db: sqlite3.Connection, question: Question, candidates: Candidates, best: Sequence[tuple[int, float]]
 ) -> list[Hit]:
     """The best turns that are not excluded, read, with their neighbours if these are asked for."""
-    numbers = [int(candidates.ids[row]) for row, _ in best]
-    keys = rows.keys_of(db, numbers)
-    wanted = [one for one, number in zip(best, numbers, strict=True) if keys[number] not in question.exclude]
-    wanted = wanted[: question.limit]
-    around = {row: _around(candidates, row, question) for row, _ in wanted}
-    read = {*around, *(other for pair in around.values() for other in pair)} - {-1}
-    ids = {row: int(candidates.ids[row]) for row in sorted(read)}
-    turns = rows.by_number(db, question.user, [*ids.values()])
-    beside = {row: [turns[ids[other]] if other >= 0 else None for other in pair] for row, pair in around.items()}
-    return [
-        Hit(turn=turns[ids[row]], score=score, before=beside[row][0], after=beside[row][1]) for row, score in wanted
-    ]
+    chosen: list[Hit] = []
+    left = iter(best)
+    while part := list(islice(left, question.limit - len(chosen))):
+        around = {row: _around(candidates, row, question) for row, _ in part}
+        read = {*around, *(other for pair in around.values() for other in pair)} - {-1}
+        ids = {row: int(candidates.ids[row]) for row in sorted(read)}
+        found = rows.by_number(db, question.user, [*ids.values()])
+        turns = {row: found[number] for row, number in ids.items()}
+        for row, score in part:
+            if turns[row].key not in question.exclude:
+                before, after = around[row]
+                chosen.append(Hit(turn=turns[row], score=score, before=turns.get(before), after=turns.get(after)))
+    return chosen
 
 
 def _around(candidates: Candidates, row: int, question: Question) -> tuple[int, int]:
@@ -152,5 +154,7 @@ def _around(candidates: Candidates, row: int, question: Question) -> tuple[int, 
     previous = candidates.previous
     if not question.neighbours or previous is None:
         return -1, -1
+    if row + 1 < len(previous) and previous[row + 1] == row:  # nearly always: a turn has a lower number than its next
+        return int(previous[row]), row + 1
     following = np.flatnonzero(previous == row)[:1]
     return int(previous[row]), int(following[0]) if len(following) else -1
