@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from functools import cached_property
+from functools import cached_property, lru_cache
 from threading import Lock
 from typing import NamedTuple, TypeAlias
 
@@ -16,7 +16,7 @@ from langchain_qwen_memory.archive.finding.fulltext import query_words
 from langchain_qwen_memory.memory.base import Recalled
 from langchain_qwen_memory.memory.quoting import extract, quotation
 from langchain_qwen_memory.memory.render import Quote, beside
-from langchain_qwen_memory.memory.text import said
+from langchain_qwen_memory.memory.text import is_chinese, said
 from langchain_qwen_memory.memory.turns import Counter
 
 AFTER, BEFORE = 0.4, 0.25
@@ -37,6 +37,11 @@ _UNSEEN = 0.1
 """Score of the first hit that a reranker was not shown: below all that it was, and their neighbours."""
 _MISFITS = 6
 """Turns that are too long for the room left before the search for a shorter one is given up."""
+_SURELY, _FRAMES = 0.8, 10
+"""A record has at least that share of its turn's tokens, less those around messages, where nothing is cut or left out;
+whatever model counted them."""
+_ONE_TOKEN = {True: Quote(key="", text="好"), False: Quote(key="", text="a")}
+"""Whether Chinese, and the shortest record, which stands in the frame of its language."""
 
 
 class _Written(NamedTuple):
@@ -44,10 +49,8 @@ class _Written(NamedTuple):
 
     day: str
     words: str
-    whole: int
-    """Tokens with the day's heading."""
-    bare: int
-    """Tokens without it."""
+    tokens: int
+    """Without the day's heading."""
     cut: bool
     """Whether words were left out."""
 
@@ -84,15 +87,15 @@ class Placing:
         waiting = list(self._wanted(hits))
         chosen: list[Recalled] = []
         most = self.max_tokens if self.k is None else self.k
-        left = self.max_tokens - self.cost(()) if waiting else 0
+        left = self.max_tokens - _frame_tokens(self.count, chinese=is_chinese(said(self.question)))
         for _ in range(_ROUNDS):
             added, waiting = self._filled(chosen, waiting, left, most)
             if not added:
                 break
             chosen += added
-            while chosen and self.cost(chosen) > self.max_tokens:
+            while (cost := self.cost(chosen)) > self.max_tokens and chosen:
                 chosen.pop()
-            left = self.max_tokens - self.cost(chosen)
+            left = self.max_tokens - cost
         return tuple(chosen)
 
     def cost(self, chosen: Sequence[Recalled]) -> int:
@@ -121,9 +124,12 @@ class Placing:
         for score, turn, is_hit in waiting:
             if len(chosen) + len(added) >= most or left < _LEAST or len(later) >= _MISFITS:
                 break
+            if self._surely_over(turn, left):
+                later.append((score, turn, is_hit))
+                continue
             written = self._record(turn)
             day = written.day
-            cost = written.bare if day in days else written.whole
+            cost = written.tokens + (0 if day in days else _heading_tokens(self.count, day))
             if not written.words or (not is_hit and (written.cut or cost > SHORT)):
                 continue
             if cost > left:
@@ -133,6 +139,10 @@ class Placing:
             days.add(day)
             left -= cost
         return added, later
+
+    def _surely_over(self, turn: Turn, left: float) -> bool:
+        """Whether a turn's record takes more than is left, as far as that is clear before it is written down."""
+        return turn.tokens <= self._reply and turn.tokens * _SURELY - _FRAMES > left
 
     def _record(self, turn: Turn) -> _Written:
         """The turn's record: the user's words whole, unless they alone are over half of the budget; the reply cut."""
@@ -148,16 +158,15 @@ class Placing:
         return turn.key, turn.at, self.zone, self.max_tokens, self.count
 
     def _write(self, turn: Turn) -> _Written:
-        reply = max(REPLY, self.max_tokens // REPLY_SHARE)
         left: list[bool] = []
         text = quotation(
             turn,
             zone=self.zone,
-            cut=lambda words: self._cut(words, reply, left),
+            cut=lambda words: self._cut(words, self._reply, left),
             cut_user=lambda words: self._cut(words, self.max_tokens // 2, left),
         )
         day, _, words = text.partition("\n")
-        written = _Written(day, words, self._tokens(text), self._tokens(words), cut=any(left))
+        written = _Written(day, words, _tokens(self.count, words), cut=any(left))
         if not written.cut:
             with _guard:
                 _written_before[self._at(turn)] = written
@@ -169,17 +178,36 @@ class Placing:
         """The words within `room` tokens, about; `left` is told whether any were left out."""
         if len(words) <= room:  # a token is a character at least, nearly always
             return words
-        tokens = self._tokens(words)
+        tokens = _tokens(self.count, words)
         left.append(tokens > room)
         return words if tokens <= room else extract(words, query_words(said(self.question)), room / tokens)
 
-    def _tokens(self, text: str) -> int:
-        """Tokens of a text in the middle of a message."""
-        return self.count(HumanMessage(f"\n\n{text}")) - self._frame
-
     @cached_property
-    def _frame(self) -> int:
-        return self.count(HumanMessage("\n"))
+    def _reply(self) -> int:
+        """Tokens up to which a reply stands whole."""
+        return max(REPLY, self.max_tokens // REPLY_SHARE)
+
+
+def _tokens(count: Counter, text: str) -> int:
+    """Tokens of a text in the middle of a message."""
+    return count(HumanMessage(f"\n\n{text}")) - _line_break(count)
+
+
+@lru_cache(maxsize=64)
+def _line_break(count: Counter) -> int:
+    return count(HumanMessage("\n"))
+
+
+@lru_cache(maxsize=1_024)
+def _heading_tokens(count: Counter, day: str) -> int:
+    return _tokens(count, f"{day}\n") - _tokens(count, "")
+
+
+@lru_cache(maxsize=64)
+def _frame_tokens(count: Counter, *, chinese: bool) -> int:
+    """What stands around records."""
+    empty = HumanMessage("")
+    return count(beside(empty, [_ONE_TOKEN[chinese]])) - count(empty) - 1
 
 
 def quotes(chosen: Iterable[Recalled]) -> list[Quote]:

@@ -50,6 +50,8 @@ class View:
     """Turns word for word, the open one included."""
     quotes: tuple[Quote, ...]
     """Recalled turns that are in it."""
+    quoted_tokens: int = 0
+    """What they add to the question."""
     clipped: int = 0
     """Tool results that were cut."""
 
@@ -88,7 +90,7 @@ def render(
     last = _repaired(turns[-1].messages) if turns else []
     lead = count(head) if head else 0
     fixed = lead + sum(map(count, last))
-    kept_quotes, quoted = _quotes_within(quotes, last, room - fixed - sum(costs), count)
+    kept_quotes, quoted, added = _quotes_within(quotes, last, room - fixed - sum(costs), count)
     first, spent = 0, sum(costs)
     while first < len(parts) and fixed + spent > room:
         spent -= costs[first]
@@ -107,6 +109,7 @@ def render(
         tokens=tokens,
         kept=len(parts) - first + bool(turns),
         quotes=kept_quotes,
+        quoted_tokens=added,
         clipped=clipped,
     )
 
@@ -199,21 +202,22 @@ def _missing(waiting: dict[str, str]) -> Iterator[ToolMessage]:
 
 def _quotes_within(
     quotes: Sequence[Quote], last: list[BaseMessage], room: float, count: Counter
-) -> tuple[tuple[Quote, ...], list[BaseMessage]]:
-    """Put as many quotes as fit beside the question."""
+) -> tuple[tuple[Quote, ...], list[BaseMessage], int]:
+    """Put as many quotes as fit beside the question: these, the messages with them, and the tokens they add."""
     if not last or not isinstance(last[0], HumanMessage):
-        return (), last
-    bare, fitting, tried = count(last[0]), 0, len(quotes)
+        return (), last, 0
+    question, bare = last[0], count(last[0])
+    best, added, fitting, tried = question, 0, 0, len(quotes)
     above = tried + 1
     while fitting < above - 1:  # all of them mostly fit; if not, how many is found by halving
-        if count(beside(last[0], quotes[:tried])) - bare <= room:
-            fitting = tried
+        shown = beside(question, quotes[:tried])
+        cost = count(shown) - bare
+        if cost <= room:
+            best, added, fitting = shown, cost, tried
         else:
             above = tried
         tried = (fitting + above) // 2
-    if not fitting:
-        return (), last
-    return tuple(quotes[:fitting]), [beside(last[0], quotes[:fitting]), *last[1:]]
+    return tuple(quotes[:fitting]), [best, *last[1:]], added
 
 
 def beside(question: HumanMessage, quotes: Sequence[Quote]) -> HumanMessage:

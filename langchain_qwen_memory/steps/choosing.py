@@ -11,7 +11,7 @@ from langchain_qwen_memory.memory.base import Recalled, Selection
 from langchain_qwen_memory.memory.caching import is_marked, marked
 from langchain_qwen_memory.memory.media import MEDIA, readable_view
 from langchain_qwen_memory.memory.placing import shown
-from langchain_qwen_memory.memory.render import Quote, View, beside, render, system_message
+from langchain_qwen_memory.memory.render import Quote, View, render, system_message
 from langchain_qwen_memory.memory.turns import LiveTurn
 from langchain_qwen_memory.state import RECORD_VERSION, Record
 from langchain_qwen_memory.steps.thread import Thread, without_refused
@@ -158,7 +158,7 @@ def viewed(wiring: Wiring, thread: Thread, chosen: Mapping[str, Any], view: View
         "system": sum(map(wiring.facts.count, thread.system)) + wiring.tool_tokens,
         "summary": _summary_tokens(wiring, thread, chosen["summary"]),
         "recalled": [quote.key for quote in view.quotes],
-        "recalled_tokens": _quoted_tokens(wiring, thread, view),
+        "recalled_tokens": view.quoted_tokens,
         "clipped": view.clipped,
         "marked": is_marked(view.messages),
         "limit": wiring.facts.max_input,
@@ -172,10 +172,3 @@ def _summary_tokens(wiring: Wiring, thread: Thread, summary: str) -> int:
     whole = system_message(thread.system, summary)
     assert whole is not None
     return wiring.facts.count(whole) - sum(map(wiring.facts.count, thread.system))
-
-
-def _quoted_tokens(wiring: Wiring, thread: Thread, view: View) -> int:
-    question = thread.turns[-1].question if thread.turns else None
-    if not view.quotes or question is None:
-        return 0
-    return wiring.facts.count(beside(question, view.quotes)) - wiring.facts.count(question)

@@ -13,10 +13,10 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from langchain_qwen_memory.archive import Found, InMemoryArchive, Turn, root_key, searchable_text, turn_key
+from langchain_qwen_memory.archive import Found, Hit, InMemoryArchive, Turn, root_key, searchable_text, turn_key
 from langchain_qwen_memory.errors import MemoryOptionError
 from langchain_qwen_memory.memory.base import Rerank, Search, Selection, adrive, drive
-from langchain_qwen_memory.memory.placing import quotes
+from langchain_qwen_memory.memory.placing import Placing, quotes
 from langchain_qwen_memory.memory.quoting import extract, quotation
 from langchain_qwen_memory.memory.recall import RecallMemory
 from langchain_qwen_memory.memory.render import beside
@@ -376,6 +376,41 @@ def test_extract_keeps_the_order_and_numbers_whole():
     assert extract("猫在睡觉。泵要九十九元！狗叫。", ["泵"], 0.7) == "… 泵要九十九元！…"
     assert extract(text, ["zebra"], 0.2) == "Pi is 3.14 here.…"
     assert extract(text, ["zebra"], 1) == text
+
+
+def test_chinese_records_leave_room_for_their_longer_frame():
+    """Nothing that was chosen is taken back since the Chinese words around records take more tokens."""
+    archive = archive_of(*[(f"水泵{number}号是红色的，放在仓库的第{number}排", "好的。") for number in range(40)])
+    question = HumanMessage("哪一台水泵放在仓库里？")
+    tokens = []
+    for most in range(300, 340, 4):
+        selection = recall(archive, question.text, max_tokens=most)
+        tokens.append(most - count_message(beside(question, quotes(selection.recalled))) + count_message(question))
+    assert min(tokens) >= 0
+    assert max(tokens) < count_message(HumanMessage(selection.recalled[0].text))
+
+
+def test_a_turn_that_is_surely_too_long_is_not_looked_into():
+    """What its messages took tells that it does not fit into what is left; it is never unpacked."""
+    opened = []
+
+    def body(number, words):
+        return lambda: (opened.append(number), (HumanMessage(words), AIMessage("ok")))[1]
+
+    words = ["pump " + "red " * 90] * 4 + ["pump 5"]
+    hits = [
+        Hit(
+            turn=Turn(
+                key=f"k{number}", parent="", messages=body(number, text), text=text, at=MAY_1, position=number,
+                tokens=sum(map(count_message, (HumanMessage(text), AIMessage("ok")))),
+            ),
+            score=9.0 - number,
+        )
+        for number, text in enumerate(words)
+    ]  # fmt: skip
+    placing = Placing(question=HumanMessage("pump?"), max_tokens=200, k=None, count=count_message)
+    assert [one.turn.key for one in placing.place(hits)] == ["k0", "k4"]
+    assert opened == [0, 4]
 
 
 def test_counters_of_ones_own_are_kept_to():
