@@ -108,6 +108,10 @@ _OPENING = re.compile(
 )
 
 
+_GLUED = re.compile(r"[\w.@:/+#'-]{2}", re.ASCII)
+"""Two characters between which nothing may be cut."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One thing that must not get lost."""
@@ -166,14 +170,19 @@ def _valued(kind: Kind, text: str, start: int, end: int, *, own: bool) -> Fact:
 
 
 def _around(text: str, left: int, start: int, end: int, right: int) -> str:
-    """The clause, or as much of it around the value as is short."""
+    """The clause, or as much of it around the value as is short; half of a word or number would say something else."""
     spare = _CLAUSE - (end - start)
     if spare <= 0:
         return text[start:end].strip()
+    first, last = left, right
     if right - left > _CLAUSE:
-        left = max(left, start - spare // 2)
-        right = min(right, end + spare - (start - left))
-    return " ".join(text[left:right].split())
+        first = max(left, start - spare // 2)
+        last = min(right, end + spare - (start - first))
+        while left < first < start and _GLUED.match(text, first - 1):
+            first += 1
+        while end < last < right and _GLUED.match(text, last - 1):
+            last -= 1
+    return " ".join(text[first:last].split()).strip("、，, ")
 
 
 def _wishes(text: str, speaker: Speaker) -> Iterator[Fact]:

@@ -86,13 +86,23 @@ def beside(summary: str, facts: Sequence[Fact], *, room: int, count: Counter) ->
         fact = missing[at]
         if any(_written(normal(line), fact) for line in chosen.values()):
             continue
-        cost = count(HumanMessage(f"- {fact.clause}"))
+        line = _line(fact, missing, chosen.values())
+        cost = count(HumanMessage(f"- {line}"))
         if cost <= room:
-            chosen[at] = fact.clause
+            chosen[at] = line
             room -= cost
         else:
             lost += 1
     return Ledger(lines=tuple(chosen[at] for at in sorted(chosen)), facts=len(facts), lost=lost)
+
+
+def _line(fact: Fact, missing: Sequence[Fact], lines: Iterable[str]) -> str:
+    """A fact with the words around it; one of a list of numbers alone, where a line says the others around it."""
+    if fact.kind != "id":
+        return fact.clause
+    others = [other.value for other in missing if other.kind == "id" and other is not fact]
+    told = any(other in line for other in others if other in fact.clause for line in lines)
+    return fact.value if told else fact.clause
 
 
 def with_ledger(summary: str, lines: Sequence[str], *, chinese: bool) -> str:

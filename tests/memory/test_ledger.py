@@ -1,5 +1,7 @@
 """The ledger: hard facts found by rule, compared with a summary, kept beside it."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from langchain_qwen_memory.archive.base import root_key
 from langchain_qwen_memory.memory.facts import facts_in
 from langchain_qwen_memory.memory.ledger import beside, facts_of, holding, with_ledger
 from langchain_qwen_memory.memory.turns import live_turns
+from langchain_qwen_memory.tokens import count_message
 from tests.memory.helpers import count
 
 
@@ -146,6 +149,26 @@ def test_a_full_ledger_drops_the_least_specific_and_oldest_first_and_says_so():
 def test_facts_that_stand_in_one_clause_share_a_line():
     """A line is kept once, however many facts it holds."""
     assert lines("", "订单KM-3000共3000元") == ("订单KM-3000共3000元",)
+
+
+NUMBERS = "、".join(f"Kan-{number}" for number in range(68310, 68322))
+
+
+def test_no_half_of_a_word_or_number_is_kept():
+    """Of a long clause some words around a fact are kept, whole: half of a number would be another one."""
+    kept = lines("", f"我的编号有：{NUMBERS}", "the codes of our twenty-five ovens are " + NUMBERS.replace("、", " "))
+    assert len(kept) == 11
+    assert {word for line in kept for word in re.findall(r"[\w-]*\d+", line)} == set(NUMBERS.split("、"))
+    (line,) = lines("", "in the notebook of the second floor it was KM-3000 that the mechanic had written down twice")
+    assert line == "second floor it was KM-3000 that the mechanic"
+
+
+def test_a_list_of_numbers_is_kept_once():
+    """Each stands in the words around the one before; told again with them, half of the list would have no room."""
+    facts = found(f"我的编号有：{NUMBERS}")
+    ledger = beside("", facts, room=180, count=count_message)
+    assert ledger.lost == 0
+    assert sum(map(len, ledger.lines)) < 2 * len(NUMBERS)
 
 
 def test_a_fact_is_carried_on_until_the_summary_holds_it():
