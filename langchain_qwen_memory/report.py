@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_qwen_memory.catalogue import model_info
 from langchain_qwen_memory.memory.base import Selection
 from langchain_qwen_memory.memory.caching import LEAST_TOKENS
+from langchain_qwen_memory.memory.turns import Counter
 from langchain_qwen_memory.state import Report
 from langchain_qwen_memory.steps.costs import calls_of, cost_of, prompt_price, summary_cost
 from langchain_qwen_memory.steps.model_checks import has_explicit_cache
@@ -27,7 +28,7 @@ def now() -> float:
 
 def make_report(
     wiring: Wiring, thread: Thread, chosen: Mapping[str, Any], selection: Selection, error: str | None
-) -> tuple[Report, dict[str, Any]]:
+) -> tuple[Report, list[Any]]:
     """The report of a finished turn, and what the next one compares its prefix with.
 
     Args:
@@ -68,15 +69,15 @@ def make_report(
         report["created_tokens"] = sum(call.created for call in calls_of(newest.messages))
     if numbers.get("facts"):
         report["facts_kept"] = round(numbers.get("facts_kept", 0) / numbers["facts"], 4)
-    stable = _stable(wiring, thread, chosen)
-    prefix = _prefix_kept(thread, stable)
+    beginning = _beginning(thread, chosen, wiring.facts.count)
+    prefix = _prefix_kept(thread, beginning)
     if prefix is not None:
         report["prefix_kept"] = prefix
     marked = wiring.prompt_cache == "explicit" and bool(view.get("marked", True))
     _add_savings(wiring, report, newest.messages, explicit=marked)
     kept = [message for turn in thread.turns[-(view.get("kept") or 1) :] for message in turn.messages]
     _add_costs(wiring, report, newest.messages, kept, explicit=marked)
-    return report, stable
+    return report, list(beginning)
 
 
 def _add_summariser(wiring: Wiring, report: Report, numbers: Mapping[str, Any]) -> None:
@@ -116,40 +117,58 @@ def _add_usage(report: Report, messages: tuple[Any, ...]) -> None:
             report["cached_tokens"] += (usage.get("input_token_details") or {}).get("cache_read", 0) or 0
 
 
-def _stable(wiring: Wiring, thread: Thread, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What this view began with, and how many of its tokens the next one begins with while nothing moves."""
+class _Beginning(NamedTuple):
+    """What a view begins with: digests and tokens of its parts. The record holds it as a list."""
+
+    system: str
+    summary: str
+    first: int
+    """Position of the first turn."""
+    system_tokens: int
+    summary_tokens: int
+    again: int
+    """Tokens that the next view begins with while nothing moves."""
+    tokens: int
+
+
+def _beginning(thread: Thread, chosen: Mapping[str, Any], count: Counter) -> _Beginning:
     view = chosen.get("view") or {}
     last, tokens = thread.turns[-1], view.get("tokens", 0)
     first = thread.turns[-view["kept"]] if 0 < view.get("kept", 0) <= len(thread.turns) else last
     again = tokens
     if view.get("recalled"):  # the next view shows that question without its records: the prefix ends before it
-        again -= view["recalled_tokens"] + sum(map(wiring.facts.count, last.messages[:-1]))
-    return {
-        "system": _digest(str([message.content for message in thread.system])),
-        "summary": _digest(str(chosen.get("summary", ""))),
-        "first": first.position,
-        "tokens": [view.get("system", 0), view.get("summary", 0), max(0, again), tokens],
-    }
+        again -= view["recalled_tokens"] + sum(map(count, last.messages[:-1]))
+    return _Beginning(
+        system=_digest(str([message.content for message in thread.system])),
+        summary=_digest(str(chosen.get("summary", ""))),
+        first=first.position,
+        system_tokens=view.get("system", 0),
+        summary_tokens=view.get("summary", 0),
+        again=max(0, again),
+        tokens=tokens,
+    )
 
 
 def _digest(text: str) -> str:
-    return blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
+    return blake2b(text.encode("utf-8", "replace"), digest_size=4).hexdigest()
 
 
-def _prefix_kept(thread: Thread, stable: Mapping[str, Any]) -> float | None:
-    before = thread.record.get("stable")
-    if not before or not before["tokens"][-1]:
+def _prefix_kept(thread: Thread, now: _Beginning) -> float | None:
+    stored = thread.record.get("stable")
+    if not isinstance(stored, list):  # the first turn of a thread, or of one that was begun before it was a list
         return None
-    system, summary, again, whole = before["tokens"]
-    if before["system"] != stable["system"]:
+    before = _Beginning(*stored)
+    if not before.tokens:
+        return None
+    if before.system != now.system:
         kept = 0
-    elif before["summary"] != stable["summary"]:
-        kept = system
-    elif before["first"] != stable["first"]:
-        kept = system + summary
+    elif before.summary != now.summary:
+        kept = before.system_tokens
+    elif before.first != now.first:
+        kept = before.system_tokens + before.summary_tokens
     else:
-        kept = again
-    return float(round(min(1.0, kept / whole), 4))
+        kept = before.again
+    return float(round(min(1.0, kept / before.tokens), 4))
 
 
 def _add_savings(wiring: Wiring, report: Report, messages: Sequence[Any], *, explicit: bool) -> None:

@@ -112,7 +112,7 @@ class Record(TypedDict, total=False):
     """Tokens of the turns that are no longer live."""
     slots: dict[str, dict[str, Any]]
     """What each memory keeps, by its name."""
-    stable: dict[str, Any]
+    stable: list[Any]
     """What the last view began with: how `prefix_kept` is known."""
     report: Report
     """Of the last turn."""
@@ -132,7 +132,7 @@ def live_messages(state: Sequence[Any], writes: Sequence[Any]) -> list[AnyMessag
     To remove a message that is not live, since its turn is archived by now, changes nothing. Results of tools stand in
     the order of their calls, whichever came first: not all savers give the writes of one step back in their order.
     """
-    left = list(convert_to_messages(state))
+    left = _messages(list(state))
     named: list[BaseMessage] = []
     written = list(chain.from_iterable(map(_messages, writes)))
     for message in written:
@@ -165,7 +165,9 @@ def _answers(result: AnyMessage) -> str | None:
 
 
 def _messages(write: Any) -> list[BaseMessage]:
-    return convert_to_messages(write if isinstance(write, list) else [write])
+    many = write if isinstance(write, list) else [write]
+    are_messages = all(isinstance(one, BaseMessage) for one in many)  # nearly always, and told faster than converted
+    return list(many) if are_messages else convert_to_messages(many)
 
 
 def _added(left: list[Any], messages: list[BaseMessage]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import is_
 from threading import Lock
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -114,13 +114,14 @@ def read_live(
     if turns:
         parent = turns[-1].key
     more, rest = part_system(messages[known.begun :])
+    group: list[BaseMessage] = []
     for number, group in enumerate(part_turns(rest), position + len(turns)):
         turn = _known(group, parent, number, count) or _read(group, parent, number, count)
         turns.append(turn)
         parent = turn.key
     read = (*system, *more), tuple(turns)
     if len(turns) != len(known.turns) + 1:
-        _keep(place, messages, *read)
+        _keep(place, messages, group, *read)
     return read
 
 
@@ -150,11 +151,15 @@ def _unchanged(place: _Place, messages: Sequence[BaseMessage]) -> _Settled:
 
 
 def _keep(
-    place: _Place, messages: Sequence[BaseMessage], system: tuple[SystemMessage, ...], turns: tuple[LiveTurn, ...]
+    place: _Place,
+    messages: Sequence[BaseMessage],
+    last: Sequence[BaseMessage],
+    system: tuple[SystemMessage, ...],
+    turns: tuple[LiveTurn, ...],
 ) -> None:
     settled = _Settled()
     if len(turns) > 1 and sum(turn.tokens for turn in turns) <= _CACHED_TOKENS:
-        begun = max(at for at, message in enumerate(messages) if message is turns[-1].messages[0])
+        begun = max(at for at, message in enumerate(messages) if message is last[0])
         late = {id(message) for message in messages[begun:]}
         earlier = tuple(message for message in system if id(message) not in late)
         settled = _Settled(tuple(messages[: begun + 1]), earlier, turns[:-1])
@@ -171,15 +176,15 @@ _guard = Lock()
 
 def _known(group: list[BaseMessage], parent: str, position: int, count: Counter) -> LiveTurn | None:
     """The turn as it was read before, if it says the same: comparing is much cheaper than hashing and counting."""
-    place = (parent, position, count, len(group), group[0].id)
-    turn = _read_before.get(place)
-    if turn is None or all(map(is_, turn.messages, group)):
+    turn = _read_before.get((parent, position, count, len(group), group[0].id))
+    if turn is None or all(map(_same, turn.messages, group)):
         return turn
-    if any(old.__dict__ != new.__dict__ for old, new in zip(turn.messages, group, strict=True)):
-        return None
-    turn = replace(turn, messages=tuple(group))  # loaded anew: the next node of the run will bring the same objects
-    _read_before[place] = turn
-    return turn
+    return None
+
+
+def _same(known: BaseMessage, loaded: BaseMessage) -> bool:
+    """Whether a message is one that was read before, most often loaded anew: another object, of the same content."""
+    return known is loaded or known.__dict__ == loaded.__dict__
 
 
 def _read(group: list[BaseMessage], parent: str, position: int, count: Counter) -> LiveTurn:

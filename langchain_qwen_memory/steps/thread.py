@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -20,7 +21,7 @@ CONTROL = (GraphBubbleUp,)
 """How LangGraph stops a run on purpose, as for an interrupt: no failure of a memory."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Owner:
     """Whose thread this is. Nothing of another owner is ever read."""
 
@@ -29,7 +30,7 @@ class Owner:
     thread: str
     """`thread_id` of the run's config; empty without a checkpointer."""
 
-    @property
+    @cached_property
     def root(self) -> str:
         """Parent of the thread's first turn."""
         return root_key(self.user, self.thread)
