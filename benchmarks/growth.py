@@ -99,7 +99,9 @@ class Thread:
 
     def play(self, turns: Sequence[Planned], **options: Any) -> dict[str, Any]:
         """Play turns in one run: the last one is asked, those before it are handed over."""
+        begun = time.process_time()
         self.checker.begin(turns[-1])
+        self.model.spent += time.process_time() - begun
         self.model.script.extend(turns[-1].answers)
         before: list[BaseMessage] = [message for turn in turns[:-1] for message in turn.messages]
         asked = HumanMessage(turns[-1].question, id=f"h{turns[-1].number}")

@@ -9,8 +9,7 @@ from typing import Any
 from langchain_core.messages import HumanMessage
 
 from langchain_qwen_memory.memory.base import Need, Search, drive, select_all
-from langchain_qwen_memory.memory.recall import quotation
-from langchain_qwen_memory.memory.render import Quote, render
+from langchain_qwen_memory.steps.choosing import selected, view_of
 from langchain_qwen_memory.steps.needs import Means
 from langchain_qwen_memory.steps.thread import owner_of
 from langchain_qwen_memory.threads import wiring_of
@@ -59,12 +58,6 @@ def _view(wiring: Any, owner: Any, state: Any, found: dict[str, Any], config: An
         return None
 
     selection = drive(select_all(wiring.memories, conversation), meet)
-    quotes = [Quote(key=hit.turn.key, text=quotation(hit.turn), at=hit.turn.at) for hit in selection.recalled]
-    return render(
-        system=thread.system,
-        summary=selection.summary,
-        turns=conversation.kept(selection.start),
-        quotes=quotes,
-        room=max(0, conversation.limits.input - wiring.tool_tokens),
-        count=wiring.facts.count,
-    ).messages
+    chosen = selected(thread, selection)["selection"]
+    turns = conversation.kept(selection.start)
+    return view_of(wiring, thread, turns, chosen, room=conversation.limits.input).messages
