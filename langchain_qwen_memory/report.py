@@ -155,7 +155,7 @@ def _digest(text: str) -> str:
 
 def _prefix_kept(thread: Thread, now: _Beginning) -> float | None:
     stored = thread.record.get("stable")
-    if not isinstance(stored, list):  # the first turn of a thread, or of one that was begun before it was a list
+    if not isinstance(stored, list) or len(stored) != len(_Beginning._fields):  # none yet, or another version's
         return None
     before = _Beginning(*stored)
     if not before.tokens:

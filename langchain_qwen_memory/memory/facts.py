@@ -182,7 +182,8 @@ def _around(text: str, left: int, start: int, end: int, right: int) -> str:
             first += 1
         while end < last < right and _GLUED.match(text, last - 1):
             last -= 1
-    return " ".join(text[first:last].split()).strip("、，, ")
+    around = text[first:start].lstrip("、，, "), text[start:end], text[end:last].rstrip("、，, ")
+    return " ".join("".join(around).split())
 
 
 def _wishes(text: str, speaker: Speaker) -> Iterator[Fact]:

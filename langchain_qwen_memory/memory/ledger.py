@@ -23,6 +23,8 @@ from langchain_qwen_memory.memory.wording import denies, normal, terms
 
 _ENOUGH = 0.75
 """Share of a clause's terms that a summary must have in one place to have said it."""
+_LISTING = " 、，,;；/"
+"""What stands between the members of a list."""
 _SENTENCES = re.compile(r"[^。！？!?；;\n]+")
 _CLAUSES = re.compile(r"[^。！？!?；;\n，、,]+")
 
@@ -97,11 +99,16 @@ def beside(summary: str, facts: Sequence[Fact], *, room: int, count: Counter) ->
 
 
 def _line(fact: Fact, missing: Sequence[Fact], lines: Iterable[str]) -> str:
-    """A fact with the words around it; one of a list of numbers alone, where a line says the others around it."""
+    """A fact with the words around it; one in the middle of a bare list alone, where a line says the others."""
     if fact.kind != "id":
         return fact.clause
-    others = [other.value for other in missing if other.kind == "id" and other is not fact]
-    told = any(other in line for other in others if other in fact.clause for line in lines)
+    others = [other for other in missing if other.kind == "id" and other is not fact and other.value in fact.clause]
+    rest = fact.clause
+    for value in sorted((fact.value, *(other.value for other in others)), key=len, reverse=True):
+        rest = rest.replace(value, "")
+    if rest.strip(_LISTING):
+        return fact.clause
+    told = any(_written(normal(line), other) for line in lines for other in others)
     return fact.value if told else fact.clause
 
 

@@ -37,9 +37,6 @@ _UNSEEN = 0.1
 """Score of the first hit that a reranker was not shown: below all that it was, and their neighbours."""
 _MISFITS = 6
 """Turns that are too long for the room left before the search for a shorter one is given up."""
-_SURELY, _FRAMES = 0.8, 10
-"""A record has at least that share of its turn's tokens, less those around messages, where nothing is cut or left out;
-whatever model counted them."""
 _ONE_TOKEN = {True: Quote(key="", text="好"), False: Quote(key="", text="a")}
 """Whether Chinese, and the shortest record, which stands in the frame of its language."""
 
@@ -124,9 +121,6 @@ class Placing:
         for score, turn, is_hit in waiting:
             if len(chosen) + len(added) >= most or left < _LEAST or len(later) >= _MISFITS:
                 break
-            if self._surely_over(turn, left):
-                later.append((score, turn, is_hit))
-                continue
             written = self._record(turn)
             day = written.day
             cost = written.tokens + (0 if day in days else _heading_tokens(self.count, day))
@@ -139,10 +133,6 @@ class Placing:
             days.add(day)
             left -= cost
         return added, later
-
-    def _surely_over(self, turn: Turn, left: float) -> bool:
-        """Whether a turn's record takes more than is left, as far as that is clear before it is written down."""
-        return turn.tokens <= self._reply and turn.tokens * _SURELY - _FRAMES > left
 
     def _record(self, turn: Turn) -> _Written:
         """The turn's record: the user's words whole, unless they alone are over half of the budget; the reply cut."""

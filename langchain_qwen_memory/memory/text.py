@@ -9,7 +9,6 @@ from functools import lru_cache
 from langchain_core.messages import AIMessage, BaseMessage
 
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+")
-_LETTERS = re.compile(r"[^\W\d_]+")
 _THINK = re.compile(r"^\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)\s*", re.DOTALL)
 _REASONING = ("reasoning", "reasoning_content", "thinking")
 _CHINESE_FROM = 0.25
@@ -27,7 +26,7 @@ def is_chinese(text: str) -> bool:
 def _sample_is_chinese(sample: str) -> bool:
     """Asked again and again of the same summary and the same records, at each view."""
     chinese = sum(map(len, _HAN.findall(sample)))
-    return chinese > 0 and chinese >= _CHINESE_FROM * sum(map(len, _LETTERS.findall(sample)))
+    return chinese > 0 and chinese >= _CHINESE_FROM * sum(map(str.isalpha, sample))
 
 
 def said(message: BaseMessage) -> str:

@@ -125,7 +125,7 @@ def test_an_empty_archive_holds_no_rows_of_its_users(path):
             archive.forget(user)
     assert sorted(everything(path).splitlines()) == [
         "('qwen_memory_meta', ('erasures', '2'))",
-        "('qwen_memory_meta', ('schema', '3'))",
+        "('qwen_memory_meta', ('schema', '4'))",
     ]
 
 

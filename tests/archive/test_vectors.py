@@ -1,6 +1,9 @@
 """Vectors in a SQLite file: beside the turns, in memory, across processes, and through changes of the schema."""
 
 import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from unittest import mock
@@ -12,6 +15,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from langchain_qwen_memory.archive import InMemoryArchive, SqliteArchive, root_key
 from langchain_qwen_memory.archive.sqlite import postings, vectors
+from langchain_qwen_memory.archive.sqlite.partitions import Partitions
 from langchain_qwen_memory.errors import ArchiveError, EmbeddingMismatchError
 from tests.archive.contract import chain, fill, found, turn
 from tests.archive.meaning import Meaning
@@ -57,7 +61,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(path):
         assert archive.forget("u") == 102
     with SqliteArchive(path) as archive:
         assert archive.users() == ["v"]
-    assert rows(path, "SELECT value FROM qwen_memory_meta WHERE name = 'schema'") == [("3",)]
+    assert rows(path, "SELECT value FROM qwen_memory_meta WHERE name = 'schema'") == [("4",)]
 
 
 def test_a_vector_is_written_with_its_turn_or_not_at_all(path):
@@ -248,3 +252,24 @@ def test_any_history_is_answered_alike_by_both_archives(history):
             meaning = Meaning()
             answers.append(play(opened.enter_context(make(embeddings=meaning)), meaning, history))
         assert answers[0] == answers[1]
+
+
+def test_the_vectors_in_memory_are_searched_by_one_at_a_time(path):
+    """Whichever connection a search goes by: what is kept in memory is not made for several threads."""
+    taken = threading.Lock()
+    of = Partitions.of
+
+    def alone(*given):
+        assert taken.acquire(blocking=False), "somebody else is at it"
+        try:
+            time.sleep(0.002)
+            return of(*given)
+        finally:
+            taken.release()
+
+    with SqliteArchive(path, embeddings=Meaning()) as archive, mock.patch.object(Partitions, "of", alone):
+        for user in "abc":
+            fill(archive, user, "t", ["alpha dog", "hound puppy", "car vehicle"])
+        with ThreadPoolExecutor(6) as pool:
+            searches = [pool.submit(archive.search, "dog", user="abc"[number % 3]) for number in range(60)]
+            assert all(search.result() for search in searches)

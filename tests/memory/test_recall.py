@@ -390,27 +390,25 @@ def test_chinese_records_leave_room_for_their_longer_frame():
     assert max(tokens) < count_message(HumanMessage(selection.recalled[0].text))
 
 
-def test_a_turn_that_is_surely_too_long_is_not_looked_into():
-    """What its messages took tells that it does not fit into what is left; it is never unpacked."""
-    opened = []
-
-    def body(number, words):
-        return lambda: (opened.append(number), (HumanMessage(words), AIMessage("ok")))[1]
-
-    words = ["pump " + "red " * 90] * 4 + ["pump 5"]
-    hits = [
-        Hit(
-            turn=Turn(
-                key=f"k{number}", parent="", messages=body(number, text), text=text, at=MAY_1, position=number,
-                tokens=sum(map(count_message, (HumanMessage(text), AIMessage("ok")))),
-            ),
-            score=9.0 - number,
+def test_a_turn_of_much_tool_traffic_takes_no_more_than_its_words():
+    """Its messages took many tokens, most of which are in no record: as many such turns fit as of short ones."""
+    call = {"name": "look_up", "args": {"number": 7, "place": "shelf " * 12}, "id": "c1"}
+    hits = []
+    for number in range(40):
+        asked = HumanMessage(f"where is pump {number}")
+        messages = (
+            asked,
+            AIMessage("", tool_calls=[call]),
+            ToolMessage("row " * 40, tool_call_id="c1"),
+            AIMessage("B"),
         )
-        for number, text in enumerate(words)
-    ]  # fmt: skip
-    placing = Placing(question=HumanMessage("pump?"), max_tokens=200, k=None, count=count_message)
-    assert [one.turn.key for one in placing.place(hits)] == ["k0", "k4"]
-    assert opened == [0, 4]
+        tokens = sum(map(count_message, messages))
+        turn = Turn(
+            key=f"k{number}", parent="", messages=messages, text="", at=MAY_1, position=number, tokens=tokens
+        )  # fmt: skip
+        hits.append(Hit(turn=turn, score=50.0 - number))
+    placing = Placing(question=HumanMessage("pump?"), max_tokens=150, k=None, count=count_message)
+    assert len(placing.place(hits)) >= 6
 
 
 def test_counters_of_ones_own_are_kept_to():

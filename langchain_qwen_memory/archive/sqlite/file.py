@@ -43,6 +43,7 @@ CREATE INDEX qwen_memory_turns_at ON qwen_memory_turns (thread, at);
 """
     + vectors.SCHEMA,
     3: merging.MOVES,
+    4: "",  # several merges at once, which an older version would mix up
 }
 """What each version of the schema added; a file of an older one is brought up to date when it is opened."""
 SCHEMA_VERSION = max(VERSIONS)
@@ -140,13 +141,13 @@ class SqliteFile:
             self._closed = True
 
     def _open(self) -> None:
-        self._pid = os.getpid()
         self._write_lock = threading.RLock()
         self._read_lock = self._write_lock if self.path == MEMORY else threading.RLock()
         with self._told():
             self._writer = self._connect()
             self._reader = self._writer if self.path == MEMORY else self._connect()
         self._place = _file_at(self._full_path)
+        self._pid = os.getpid()  # last: another thread of a forked process must not take the parent's connections
 
     def _check_place(self) -> None:
         """Refuse to write to a file that has lost its name: what it took in would be gone with this process."""
@@ -217,16 +218,15 @@ class SqliteFile:
 
     @contextmanager
     def _free(self) -> Iterator[sqlite3.Connection]:
-        """The writing connection while nothing is written: a commit empties the other one's cache of pages."""
-        if self._pid == os.getpid() and self._write_lock.acquire(blocking=False):
+        """The reader's turn, on the writing connection while nothing is written: a commit empties the other's pages."""
+        with self._lock(writing=False) as reader:
+            if not self._write_lock.acquire(blocking=False):
+                yield reader
+                return
             try:
-                if not self._closed and not self._writer.in_transaction:
-                    yield self._writer
-                    return
+                yield reader if self._writer.in_transaction else self._writer
             finally:
                 self._write_lock.release()
-        with self._lock(writing=False) as db:
-            yield db
 
     def _reopen(self) -> None:
         """After a fork the connections are the parent's: using or closing them here could damage the file."""
