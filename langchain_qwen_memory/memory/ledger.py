@@ -88,7 +88,7 @@ def beside(summary: str, facts: Sequence[Fact], *, room: int, count: Counter) ->
         fact = missing[at]
         if any(_written(normal(line), fact) for line in chosen.values()):
             continue
-        line = _line(fact, missing, chosen.values())
+        line = _line(fact, facts, [summary, *chosen.values()])
         cost = count(HumanMessage(f"- {line}"))
         if cost <= room:
             chosen[at] = line
@@ -98,18 +98,18 @@ def beside(summary: str, facts: Sequence[Fact], *, room: int, count: Counter) ->
     return Ledger(lines=tuple(chosen[at] for at in sorted(chosen)), facts=len(facts), lost=lost)
 
 
-def _line(fact: Fact, missing: Sequence[Fact], lines: Iterable[str]) -> str:
-    """A fact with the words around it; one in the middle of a bare list alone, where a line says the others."""
+def _line(fact: Fact, facts: Sequence[Fact], told: Iterable[str]) -> str:
+    """A fact with the words around it; one in the middle of a bare list alone, where others of it are told already."""
     if fact.kind != "id":
         return fact.clause
-    others = [other for other in missing if other.kind == "id" and other is not fact and other.value in fact.clause]
+    others = [other for other in facts if other.kind == "id" and other is not fact and other.value in fact.clause]
     rest = fact.clause
     for value in sorted((fact.value, *(other.value for other in others)), key=len, reverse=True):
         rest = rest.replace(value, "")
     if rest.strip(_LISTING):
         return fact.clause
-    told = any(_written(normal(line), other) for line in lines for other in others)
-    return fact.value if told else fact.clause
+    known = any(_written(normal(text), other) for text in told for other in others)
+    return fact.value if known else fact.clause
 
 
 def with_ledger(summary: str, lines: Sequence[str], *, chinese: bool) -> str:

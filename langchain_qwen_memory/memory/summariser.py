@@ -132,7 +132,7 @@ class Job:
     def key(self) -> str:
         """The same for the same work, whoever does it and how often."""
         parts = [NOTE_VERSION, self.running.key, [turn.key for turn in self.turns], self.order, self.most, self.ledger]
-        return blake2b(json.dumps(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()
+        return blake2b(json.dumps(parts).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
     def ask(self) -> Ask:
         """The call of the summariser."""
